@@ -1,0 +1,50 @@
+"""For every test: nothing stays behind, and hypothesis draws the same examples each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+
+import hypothesis
+import pytest
+
+from tests import support
+
+hypothesis.settings.register_profile(
+    "house",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # two cores, shared: speed is no property of a strategy here
+)
+hypothesis.settings.load_profile("house")
+
+_failed = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("settle_seconds", "how long threads, files and children may take to go after a test", default="3")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[_failed] = True
+    return report
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Files, threads and child processes that a test opened are gone when it ends. A test that failed has its own tale to tell."""
+    before = support.holdings()
+    yield
+    if not request.node.stash.get(_failed, False):
+        leaks = support.leaks_since(before, float(request.config.getini("settle_seconds")))
+        assert not leaks, "left behind: " + ", ".join(leaks)
+
+
+@pytest.fixture
+def require_program() -> Callable[[str], str]:
+    """``require_program("sshd")``: its path; under CI=true a missing program fails the test, elsewhere it skips."""
+    return support.require_program

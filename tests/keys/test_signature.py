@@ -1,0 +1,191 @@
+"""Signatures: only the right one passes, in exactly one form, and other libraries agree."""
+
+from __future__ import annotations
+
+import asyncssh
+import paramiko
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_ssh.errors import LocalProtocolError
+from trio_ssh.keys import DEFAULT_HOST_KEY_ALGORITHMS, PrivateKey
+from trio_ssh.keys.blobs import CURVES
+from trio_ssh.keys.signature import decode_signature, encode_signature
+from trio_ssh.wire.primitives import read_mpint, write_mpint, write_string
+
+DATA = b"what is signed"
+DECLARED = (*DEFAULT_HOST_KEY_ALGORITHMS, "ssh-rsa", "ssh-dss", "")
+ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
+
+
+def raw_of(signature: bytes, algorithm: str) -> bytes:
+    return decode_signature(algorithm, signature)
+
+
+def mpints(r: int, s: int) -> bytes:
+    out = bytearray()
+    write_mpint(out, r)
+    write_mpint(out, s)
+    return bytes(out)
+
+
+def every_signature(keys) -> list[tuple[str, str, bytes]]:
+    """(who signed, how, bare signature) of every key by each of its algorithms, and a SHA-1 one that only an enemy would make."""
+    made = [(name, a, raw_of(key.sign(a, DATA), a)) for name, key in keys.items() for a in key.public_key.signature_algorithms]
+    return [*made, ("rsa", "ssh-rsa", keys["rsa"]._maths.sign(DATA, padding.PKCS1v15(), hashes.SHA1()))]
+
+
+def test_confusion_matrix(keys):
+    """Declared algorithm x key x (signature's name x signature's bytes): nothing passes but what all four agree on."""
+    passed = set()
+    for declared in DECLARED:
+        for name, key in keys.items():
+            for signer, made_by, raw in every_signature(keys):
+                for label in DECLARED:
+                    if key.public_key.verify(declared, encode_signature(label, raw), DATA):
+                        passed.add((declared, name, label, signer, made_by))
+    expected = {(a, name, a, name, a) for name, key in keys.items() for a in key.public_key.signature_algorithms}
+    assert passed == expected
+    assert len(expected) == 6
+
+
+def test_other_data_or_another_key_is_no(key, keys):
+    algorithm = key.public_key.signature_algorithms[0]
+    signature = key.sign(algorithm, DATA)
+    assert key.public_key.verify(algorithm, signature, DATA)
+    assert not key.public_key.verify(algorithm, signature, DATA + b"!")
+    kind = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}.get(key.public_key.algorithm, "ecdsa")
+    other = PrivateKey.generate(kind, None if kind == "ed25519" else key.public_key.bits)
+    assert not other.public_key.verify(algorithm, signature, DATA)
+
+
+def test_the_envelope_is_exact(key):
+    algorithm = key.public_key.signature_algorithms[0]
+    signature = key.sign(algorithm, DATA)
+    out = bytearray()
+    write_string(out, algorithm.encode() + b"\0")
+    write_string(out, raw_of(signature, algorithm))
+    for bad in (signature + b"\0", signature[:-1], b"", bytes(out), encode_signature(algorithm, b""), signature[4:]):
+        assert not key.public_key.verify(algorithm, bad, DATA)
+
+
+@pytest.mark.parametrize("name", ["nistp256", "nistp384", "nistp521"])
+def test_ecdsa_numbers_must_be_in_range_and_in_shortest_form(keys, name):
+    key = keys[name]
+    algorithm = key.public_key.algorithm
+    order = CURVES[algorithm].maths.group_order
+    raw = raw_of(key.sign(algorithm, DATA), algorithm)
+    r, offset = read_mpint(raw, 0)
+    s, _ = read_mpint(raw, offset)
+    for bad in [(r + order, s), (r, s + order), (r, -s), (-r, s), (0, s), (r, 0), (r, order), (order, s), (r - order, s), (0, 0)]:
+        assert not key.public_key.verify(algorithm, encode_signature(algorithm, mpints(*bad)), DATA)
+    padded = bytearray()
+    write_string(padded, b"\0\0" + r.to_bytes(66, "big").lstrip(b"\0"))
+    write_mpint(padded, s)
+    for form in (bytes(padded), raw + b"\0", mpints(r, s) + mpints(r, s), key._maths.sign(DATA, _ecdsa(algorithm))):
+        assert not key.public_key.verify(algorithm, encode_signature(algorithm, form), DATA)
+    assert key.public_key.verify(algorithm, encode_signature(algorithm, mpints(r, s)), DATA)
+
+
+def _ecdsa(algorithm):
+    return ec.ECDSA(CURVES[algorithm].hash)
+
+
+def test_ed25519_s_must_be_below_the_order(keys):
+    key = keys["ed25519"]
+    raw = raw_of(key.sign("ssh-ed25519", DATA), "ssh-ed25519")
+    s = int.from_bytes(raw[32:], "little")
+    malleated = raw[:32] + (s + ED25519_ORDER).to_bytes(32, "little")
+    for bad in (malleated, raw[:32] + bytes(32), raw + b"\0", raw[:-1], raw[:63] + bytes([raw[63] | 0xE0]), bytes(64)):
+        assert not key.public_key.verify("ssh-ed25519", encode_signature("ssh-ed25519", bad), DATA)
+
+
+def test_rsa_signature_has_the_length_of_the_modulus_and_is_below_it(keys):
+    key = keys["rsa"]
+    n = key._maths.public_key().public_numbers().n
+    for algorithm in key.public_key.signature_algorithms:
+        raw = raw_of(key.sign(algorithm, DATA), algorithm)
+        value = int.from_bytes(raw, "big")
+        forms = [b"\0" + raw, raw + b"\0", raw[1:], bytes(256), b"\xff" * 256, (n - value).to_bytes(256, "big")]
+        if value + n < 1 << 2048:
+            forms.append((value + n).to_bytes(256, "big"))
+        for bad in forms:
+            assert not key.public_key.verify(algorithm, encode_signature(algorithm, bad), DATA)
+
+
+@pytest.fixture(scope="module")
+def signatures(keys):
+    return [(key.public_key, a, key.sign(a, DATA)) for key in keys.values() for a in key.public_key.signature_algorithms]
+
+
+@given(st.integers(0, 5), st.integers(0, 10_000), st.integers(1, 255))
+def test_a_damaged_signature_is_no_and_raises_nothing(signatures, which, position, flip):
+    public, algorithm, signature = signatures[which]
+    damaged = bytearray(signature)
+    damaged[position % len(damaged)] ^= flip
+    assert not public.verify(algorithm, bytes(damaged), DATA)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_as_signature_are_no(keys, raw):
+    for key in keys.values():
+        for algorithm in key.public_key.signature_algorithms:
+            assert not key.public_key.verify(algorithm, raw, DATA)
+            assert not key.public_key.verify(algorithm, encode_signature(algorithm, raw), DATA)
+
+
+class FaultyEd25519(ed25519.Ed25519PrivateKey):
+    """A signer whose every signature has one bit wrong, as a fault in the machine would make it."""
+
+    def __init__(self, sound):
+        self._sound = sound
+
+    def sign(self, data):
+        signature = bytearray(self._sound.sign(data))
+        signature[40] ^= 1
+        return bytes(signature)
+
+    def public_key(self):
+        return self._sound.public_key()
+
+    def private_bytes(self, encoding, format, encryption_algorithm):
+        raise NotImplementedError
+
+    def private_bytes_raw(self):
+        raise NotImplementedError
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+def test_a_faulty_signature_never_leaves(keys):
+    sound = keys["ed25519"]
+    faulty = PrivateKey(sound.public_key, "", FaultyEd25519(sound._maths))
+    with pytest.raises(LocalProtocolError, match="is faulty; it was not sent"):
+        faulty.sign("ssh-ed25519", DATA)
+
+
+def test_asyncssh_agrees_both_ways(key):
+    theirs = asyncssh.import_private_key(key.to_openssh())
+    for algorithm in key.public_key.signature_algorithms:
+        name = algorithm.encode()
+        assert asyncssh.import_public_key(key.public_key.to_openssh_line()).verify(DATA, key.sign(algorithm, DATA))
+        assert key.public_key.verify(algorithm, theirs.sign(DATA, name), DATA)
+    assert theirs.public_data == key.public_key.blob
+
+
+def test_paramiko_agrees_both_ways(key, tmp_path):
+    path = tmp_path / "key"
+    key.write_file(path)
+    theirs = paramiko.PKey.from_path(path)
+    for algorithm in key.public_key.signature_algorithms:
+        made = theirs.sign_ssh_data(DATA, algorithm).asbytes()
+        assert key.public_key.verify(algorithm, made, DATA)
+        assert type(theirs)(data=key.public_key.blob).verify_ssh_sig(DATA, paramiko.Message(key.sign(algorithm, DATA)))
+    assert theirs.asbytes() == key.public_key.blob

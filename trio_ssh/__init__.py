@@ -1,0 +1,137 @@
+"""SSH for Trio: client and server over any `trio.abc.Stream`, with channels as streams and everything owned by a nursery."""
+
+from __future__ import annotations
+
+from .client.client import Client
+from .client.connect import Connecting, connect, run_client
+from .client.credentials import Credential, Password, PrivateKeyCredential, PrivateKeyFile, default_credentials
+from .client.host_keys import AcceptNew, AskUser, HostKeyPolicy, HostKeyQuestion, KnownHosts, PinnedKeys, TrustAnyHostKey
+from .client.process import DISCARD, MERGE, PIPE, CompletedProcess, ExitSignalReport, Process, Stderr
+from .connection.authentication import ACCEPT, REFUSE, Authenticator, Verdict
+from .connection.events import (
+    AuthAttempted,
+    ChannelClosed,
+    ChannelOpened,
+    ConnectionEnded,
+    ConnectionOpened,
+    Event,
+    KeyExchangeDone,
+    Observer,
+    PeerLacksStrictKex,
+    RekeyCause,
+)
+from .connection.statistics import ChannelStatistics, Statistics
+from .connection.terminal import Terminal
+from .connection.version import VERSION as __version__
+from .errors import (
+    AuthenticationFailed,
+    ChannelOpenFailure,
+    ConfigError,
+    ConnectionLost,
+    DecodeError,
+    Disconnected,
+    HostKeyChanged,
+    HostKeyError,
+    HostKeyRevoked,
+    HostKeyUnknown,
+    IntegrityError,
+    KeyExchangeError,
+    KeyFileError,
+    LocalProtocolError,
+    NegotiationError,
+    ProcessFailed,
+    ProtocolError,
+    RemoteProtocolError,
+    RequestDenied,
+    SSHError,
+    printable,
+)
+from .keys.files import PassphraseRequired, WrongPassphrase
+from .keys.key import PrivateKey, PublicKey
+from .protocol.auth_server import AuthAttempt
+from .protocol.limits import Limits
+from .protocol.negotiation import Algorithms, Negotiated
+from .server.authenticators import AuthorizedKeys, Passwords, any_of
+from .server.serve import Handler, serve, serve_listeners, serve_stream
+from .server.session import ServerSession
+
+__all__ = [
+    "ACCEPT",
+    "AcceptNew",
+    "Algorithms",
+    "AskUser",
+    "AuthAttempt",
+    "AuthAttempted",
+    "AuthenticationFailed",
+    "Authenticator",
+    "AuthorizedKeys",
+    "ChannelClosed",
+    "ChannelOpenFailure",
+    "ChannelOpened",
+    "ChannelStatistics",
+    "Client",
+    "CompletedProcess",
+    "ConfigError",
+    "Connecting",
+    "ConnectionEnded",
+    "ConnectionLost",
+    "ConnectionOpened",
+    "Credential",
+    "DISCARD",
+    "DecodeError",
+    "Disconnected",
+    "Event",
+    "ExitSignalReport",
+    "Handler",
+    "HostKeyChanged",
+    "HostKeyError",
+    "HostKeyPolicy",
+    "HostKeyQuestion",
+    "HostKeyRevoked",
+    "HostKeyUnknown",
+    "IntegrityError",
+    "KeyExchangeDone",
+    "KeyExchangeError",
+    "KeyFileError",
+    "KnownHosts",
+    "Limits",
+    "LocalProtocolError",
+    "MERGE",
+    "Negotiated",
+    "NegotiationError",
+    "Observer",
+    "PIPE",
+    "PassphraseRequired",
+    "Password",
+    "Passwords",
+    "PeerLacksStrictKex",
+    "PinnedKeys",
+    "PrivateKey",
+    "PrivateKeyCredential",
+    "PrivateKeyFile",
+    "Process",
+    "ProcessFailed",
+    "ProtocolError",
+    "PublicKey",
+    "REFUSE",
+    "RekeyCause",
+    "RemoteProtocolError",
+    "RequestDenied",
+    "SSHError",
+    "ServerSession",
+    "Statistics",
+    "Stderr",
+    "Terminal",
+    "TrustAnyHostKey",
+    "Verdict",
+    "WrongPassphrase",
+    "__version__",
+    "any_of",
+    "connect",
+    "default_credentials",
+    "printable",
+    "run_client",
+    "serve",
+    "serve_listeners",
+    "serve_stream",
+]

@@ -1,0 +1,189 @@
+"""`connect` and `run_client`: from an address to a `Client`, and nothing left behind afterwards."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import attrs
+import trio
+
+from ..connection.authentication import ClientPlan, Offer
+from ..connection.collapse import only_cause, single_cause
+from ..connection.connection import ClientSide, Connection
+from ..connection.events import Observer
+from ..connection.sockets import tune
+from ..connection.version import SOFTWARE
+from ..errors import ConnectionLost, LocalProtocolError
+from ..keys.key import PublicKey
+from ..keys.signature import prefer_key_types
+from ..protocol.limits import Limits
+from ..protocol.negotiation import Algorithms
+from .client import Client
+from .credentials import Credential, all_offers, default_credentials
+from .host_keys import HostKeyPolicy, KnownHosts
+
+SSH_PORT = 22
+
+
+def connect(
+    host: str,
+    port: int | None = None,
+    *,
+    username: str | None = None,
+    credentials: Sequence[Credential] | None = None,
+    host_keys: HostKeyPolicy | None = None,
+    algorithms: Algorithms | None = None,
+    limits: Limits | None = None,
+    stream: trio.abc.Stream | None = None,
+    observer: Observer | None = None,
+    banner: Callable[[str], None] | None = None,
+) -> Connecting:
+    """``async with connect(...) as client``: a `Client` that is logged in. Leaving the block closes the connection and everything on it.
+
+    `host` is a name or address, `port` 22 by default; with `stream`, any `trio.abc.Stream`, nothing is dialled and `host` only names the
+    server for the host key check. `username` defaults to ours. `credentials` are tried in order (default: the usual identity files);
+    `host_keys` is the policy for the server's key (default: the user's known_hosts, strict). `banner` gets text the server wants shown.
+
+    There are no timeout parameters: use a cancel scope. Raises `HostKeyError`, `AuthenticationFailed`, `NegotiationError`,
+    `RemoteProtocolError`, `ConnectionLost` or `KeyFileError` on entering; a connection that breaks later makes the calls on it raise.
+    """
+    return Connecting(
+        host,
+        SSH_PORT if port is None else port,
+        username,
+        credentials,
+        host_keys,
+        algorithms or Algorithms(),
+        limits or Limits(),
+        stream,
+        observer,
+        banner,
+    )
+
+
+async def run_client(
+    connecting: Connecting, *, task_status: trio.TaskStatus[Client] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """For a nursery: ``client = await nursery.start(run_client, connect(...))``, under a deadline of its own if you like.
+
+    Runs until the connection ends: returns if we closed it (`Client.aclose`, or a cancellation), raises `ConnectionLost` otherwise.
+    """
+    async with connecting as client:
+        task_status.started(client)
+        await client.wait_closed()
+
+
+@attrs.define(eq=False)
+class Connecting:
+    """What `connect` returns: enter it once."""
+
+    host: str
+    port: int
+    username: str | None
+    credentials: Sequence[Credential] | None
+    host_keys: HostKeyPolicy | None
+    algorithms: Algorithms
+    limits: Limits
+    stream: trio.abc.Stream | None
+    observer: Observer | None
+    banner: Callable[[str], None] | None
+    _block: _Block | None = None
+
+    async def __aenter__(self) -> Client:
+        if self._block is not None:
+            raise LocalProtocolError("a `connect(...)` can be entered once: make another for another connection")
+        policy = self.host_keys if self.host_keys is not None else KnownHosts.default()
+        connection = await self._prepare(policy)
+        self._block = block = _Block(connection)
+        return await block.enter()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._block is not None
+        await self._block.leave(exc)
+
+    async def _prepare(self, policy: HostKeyPolicy) -> Connection:
+        check_host(self.host)
+        known_types = await policy.key_types(self.host, self.port)
+        algorithms = attrs.evolve(self.algorithms, host_keys=prefer_key_types(self.algorithms.host_keys, known_types))
+        username = self.username if self.username is not None else getpass.getuser()
+        credentials = self.credentials
+
+        async def trust(key: PublicKey) -> None:
+            await policy.check(self.host, self.port, key)
+
+        async def offers() -> Sequence[Offer]:
+            return await all_offers(default_credentials() if credentials is None else credentials)
+
+        side = ClientSide(plan=ClientPlan(username, offers, self.banner), trust=trust)
+        stream = self.stream if self.stream is not None else await self._dial()
+        return Connection(stream, side, algorithms, self.limits, SOFTWARE, self.observer)
+
+    async def _dial(self) -> trio.abc.Stream:
+        try:
+            stream = await trio.open_tcp_stream(self.host, self.port)
+        except OSError as error:
+            raise ConnectionLost(f"cannot connect to {self.host} port {self.port}: {_reason(error)}") from error
+        tune(stream)
+        return stream
+
+
+def _reason(error: BaseException) -> str:
+    """Happy eyeballs tries several addresses and groups their errors: show each once."""
+    found: list[str] = []
+
+    def collect(one: BaseException | None) -> None:
+        if isinstance(one, BaseExceptionGroup):
+            for inner in one.exceptions:
+                collect(inner)
+        elif isinstance(one, OSError) and one.__cause__ is not None:
+            collect(one.__cause__)
+        elif isinstance(one, OSError):
+            found.append(one.strerror or str(one))
+
+    collect(error)
+    return ", ".join(dict.fromkeys(found)) or str(error)
+
+
+def check_host(host: str) -> None:
+    """A host name that no resolver, log or command line must see (hardening E11)."""
+    if not host or host.startswith("-") or any(not c.isprintable() or c.isspace() for c in host):
+        raise LocalProtocolError(f"{host!r} is not a host name")
+
+
+class _Block:
+    """The nursery behind ``async with connect()``: opened by hand, because entering and leaving are two functions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._manager = trio.open_nursery()
+
+    async def enter(self) -> Client:
+        nursery = await self._manager.__aenter__()
+        try:
+            mux = await nursery.start(self._connection.run)
+        except BaseException as error:
+            # The connection has closed itself; the nursery is empty and must be left by the rules.
+            with single_cause():
+                await self._manager.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return Client(self._connection, mux)
+
+    async def leave(self, exc: BaseException | None) -> None:
+        """Every shield in here has a deadline: `Connection.run` flushes for one second at most."""
+        self._connection.end(None)
+        with trio.move_on_after(self._connection.limits.close_seconds, shield=True):
+            await self._connection.ended.wait()
+        try:
+            await self._manager.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:
+            others = group.split(trio.Cancelled)[1]
+            if others is None and exc is not None:
+                return  # the body's own exception, or cancellation, goes on
+            only = only_cause(group)
+            raise (only if only is not None and others is not None else group) from None
+
+

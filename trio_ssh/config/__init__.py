@@ -1,0 +1,32 @@
+"""OpenSSH's configuration languages, as far as they are supported here (L5). Nothing is read that was not named."""
+
+from __future__ import annotations
+
+from . import ssh_config, sshd_config
+from .algorithm_list import choose_algorithms
+from .lines import Place
+from .settings import Keyword, Section, Setting, Settings
+from .ssh_config import SSHConfig
+from .sshd_config import SSHDConfig
+from .tokens import expand_path, expand_tokens
+from .values import ListenAddress, LogLevel, RekeyLimit, StrictHostKeyChecking, Subsystem
+
+__all__ = [
+    "Keyword",
+    "ListenAddress",
+    "LogLevel",
+    "Place",
+    "RekeyLimit",
+    "SSHConfig",
+    "SSHDConfig",
+    "Section",
+    "Setting",
+    "Settings",
+    "StrictHostKeyChecking",
+    "Subsystem",
+    "choose_algorithms",
+    "expand_path",
+    "expand_tokens",
+    "ssh_config",
+    "sshd_config",
+]

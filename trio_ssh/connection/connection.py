@@ -1,0 +1,327 @@
+"""`Connection`: the nursery of one connection, from the first byte to the last.
+
+`run` starts reader, writer and rekey supervisor; the transport goes from the supervisor to the authentication task, and what that makes of
+it, the mux, to the reader and the user. Any task's exception is the connection's first cause: work stops, every waiter is told, a
+DISCONNECT leaves if one is due, and the writer, which alone must not be cut off in mid-packet, gets a moment to finish.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+
+import attrs
+import trio
+
+from ..errors import AuthenticationFailed, ConnectionLost, HostKeyError, LocalProtocolError, NegotiationError, RemoteProtocolError, SSHError
+from ..keys.key import PrivateKey, PublicKey
+from ..protocol.auth_client import ClientAuthentication, extensions_of_server
+from ..protocol.auth_server import ServerAuthentication
+from ..protocol.identification import IdentificationReader, identification_line
+from ..protocol.limits import Limits
+from ..protocol.negotiation import Algorithms, Negotiated
+from ..protocol.negotiator import Negotiator
+from ..protocol.opener import Opener
+from ..protocol.phases import PhaseTracker
+from ..protocol.role import Role
+from ..protocol.sealer import Sealer
+from ..wire.numbers import DisconnectReason
+from .authentication import Authenticator, ClientPlan, IdentityChecker, IdentityProver
+from .events import ConnectionEnded, Event, KeyExchangeDone, Observer, RekeyCause, contained
+from .keepalive import keep_alive
+from .mux import Mux
+from .reader import PacketSink, Router, read_packets
+from .rekey_supervisor import KEX_NEWS_WAITING, InboundKeys, KexNews, RekeySupervisor
+from .statistics import ChannelStatistics, Statistics
+from .transport import Transport
+from .writer import write_outbox
+
+FLUSH_SECONDS = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class ClientSide:
+    """What makes a connection a client's."""
+
+    plan: ClientPlan
+    trust: Callable[[PublicKey], Awaitable[None]]
+    """The host key policy: returns for a good key, raises `HostKeyError` for another."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerSide:
+    """What makes a connection a server's."""
+
+    host_keys: tuple[PrivateKey, ...]
+    policy: Authenticator
+    peer: str = ""
+    incoming_types: tuple[str, ...] = ("session",)
+
+
+@attrs.define(eq=False)
+class Connection:
+    """One SSH connection over `stream`. `run` does everything; the rest looks, or wakes it."""
+
+    stream: trio.abc.Stream
+    side: ClientSide | ServerSide
+    algorithms: Algorithms
+    limits: Limits
+    software: str
+    observer: Observer | None = None
+    username: str = ""
+    cause: SSHError | None = None
+    """The first cause of the connection's end; None while it lives or when we ended it ourselves."""
+    mux: Mux | None = None
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    _stopping: trio.Event = attrs.field(factory=trio.Event)
+    _parts: Parts | None = None
+    _rekeys: list[RekeyCause] = attrs.field(factory=list)
+
+    @property
+    def role(self) -> Role:
+        return Role.CLIENT if isinstance(self.side, ClientSide) else Role.SERVER
+
+    @property
+    def parts(self) -> Parts:
+        if self._parts is None:
+            raise LocalProtocolError("the connection has not been started")
+        return self._parts
+
+    async def run(self, task_status: trio.TaskStatus[Mux] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until the connection ends. `task_status` gets the mux once somebody is logged in.
+
+        An end before that raises its cause: an `SSHError`. A later one is in `cause`, and every call on the connection raises it.
+        """
+        self._parts = parts = Parts.build(self)
+        writer_scope = trio.CancelScope(shield=True)  # sealed packets must not be cut: it ends after the flush, below
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, parts, writer_scope)
+                try:
+                    await self._work(parts, task_status)
+                finally:
+                    self._tell_everybody(parts)
+                    with trio.move_on_after(FLUSH_SECONDS, shield=True):
+                        await parts.transport.flush()
+                    writer_scope.cancel()
+        finally:
+            self.ended.set()
+            if self.observer is not None:
+                contained(self.observer)(ConnectionEnded(self.cause))
+            await trio.aclose_forcefully(self.stream)
+        if self.mux is None and self.cause is not None:
+            raise self.cause
+
+    async def _work(self, parts: Parts, task_status: trio.TaskStatus[Mux]) -> None:
+        """Everything but the writer, until something ends it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._guard, parts.read)
+            nursery.start_soon(self._guard, parts.supervise)
+            login_seconds = self.limits.login_seconds if self.role is Role.SERVER else float("inf")
+            with trio.move_on_after(login_seconds) as login:
+                nursery.start_soon(self._guard, lambda: self._authenticate(parts, task_status))
+                await parts.logged_in.wait()
+            if login.cancelled_caught:
+                self.end(ConnectionLost(f"the client did not log in within {login_seconds:g} s"))
+            elif self.mux is not None and self.limits.keepalive_seconds is not None:
+                mux, seconds, misses = self.mux, self.limits.keepalive_seconds, self.limits.keepalive_misses
+                nursery.start_soon(
+                    self._guard, lambda: keep_alive(parts.transport, mux, lambda: parts.opener.packets_opened, seconds, misses)
+                )
+            await self._stopping.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
+        """An error of one task is the end of the connection, not of whoever opened its nursery."""
+        try:
+            await work()
+        except SSHError as error:
+            self.end(error)
+
+    async def _write(self, parts: Parts, scope: trio.CancelScope) -> None:
+        with scope:
+            await self._guard(lambda: write_outbox(self.stream, parts.transport, parts.bell))
+
+    def end(self, cause: SSHError | None) -> None:
+        """Stop. Only the first call's cause counts; None is an end of our own."""
+        if not self._stopping.is_set():
+            self.cause = cause
+            self._stopping.set()
+            self.parts.logged_in.set()
+
+    def _tell_everybody(self, parts: Parts) -> None:
+        """A DISCONNECT for the peer where one is due, and the end of every wait on our side. Synchronous."""
+        self._say_goodbye(parts.transport)
+        cause = self.cause or ConnectionLost("the connection was closed")
+        parts.transport.fail(cause)
+        parts.supervisor.done.unpark_all()
+        if self.mux is not None:
+            self.mux.fail(cause)
+
+    def _say_goodbye(self, transport: Transport) -> None:
+        cause = self.cause
+        if cause is None:
+            transport.disconnect_nowait(DisconnectReason.BY_APPLICATION, "closed")
+        elif isinstance(cause, RemoteProtocolError):
+            if cause.plain_text and self.role is Role.SERVER:
+                transport.send_line_nowait(cause.plain_text)
+            elif cause.reason is not None:
+                transport.disconnect_nowait(cause.reason, str(cause))
+        elif isinstance(cause, NegotiationError):
+            transport.disconnect_nowait(DisconnectReason.KEY_EXCHANGE_FAILED, str(cause))
+        elif isinstance(cause, HostKeyError):
+            transport.disconnect_nowait(DisconnectReason.HOST_KEY_NOT_VERIFIABLE, "the host key is not accepted")
+        elif isinstance(cause, AuthenticationFailed):
+            transport.disconnect_nowait(DisconnectReason.NO_MORE_AUTH_METHODS_AVAILABLE, "no more authentication methods to try")
+        elif isinstance(cause, LocalProtocolError):
+            transport.disconnect_nowait(DisconnectReason.BY_APPLICATION, str(cause))
+
+    # -- authentication ----------------------------------------------------------------------------------------------------------
+
+    async def _authenticate(self, parts: Parts, task_status: trio.TaskStatus[Mux]) -> None:
+        transport = await parts.transports.receive()
+        session_id = parts.supervisor.state.session_id
+        assert session_id is not None  # the transport is handed on behind the first exchange only
+        side = self.side
+        if isinstance(side, ClientSide):
+            machine = ClientAuthentication(side.plan.username, session_id, self.limits)
+            await IdentityProver(machine, transport, parts.auth_messages, side.plan, self.observer).prove_identity()
+            self.username = side.plan.username
+            self.mux = mux = Mux(transport, self.limits, self.observer)
+            parts.muxes_in.send_nowait(mux)
+        else:
+            checker = ServerAuthentication(session_id, tuple(side.policy.methods), self.limits, side.peer)
+
+            def granted(payload: bytes) -> None:
+                # One synchronous act: the client may speak the connection protocol from SUCCESS on, and not a packet earlier.
+                self.mux = Mux(transport, self.limits, self.observer, side.incoming_types)
+                transport.send_nowait(payload)
+                parts.phases.authentication_succeeded()
+                parts.router.attach(self.mux)
+
+            self.username = await IdentityChecker(
+                checker, transport, parts.auth_messages, side.policy, self.observer, granted
+            ).check_identity()
+            assert self.mux is not None
+            mux = self.mux
+        parts.supervisor.allow_rekeys()
+        task_status.started(mux)
+        parts.logged_in.set()
+
+    # -- looking -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def negotiated(self) -> Negotiated:
+        negotiated = self.parts.negotiator.current
+        if negotiated is None:
+            raise LocalProtocolError("nothing has been negotiated yet")
+        return negotiated
+
+    def statistics(self) -> Statistics:
+        parts = self.parts
+        channels = self.mux.channels.values() if self.mux is not None else ()
+        return Statistics(
+            bytes_sent=parts.transport.bytes_sent,
+            bytes_received=parts.opener.bytes_opened,
+            packets_sent=parts.transport.packets_sent,
+            packets_received=parts.opener.packets_opened,
+            bytes_waiting=parts.transport.bytes_waiting,
+            rekeys=tuple(self._rekeys),
+            channels=tuple(
+                ChannelStatistics(
+                    number=channel.number,
+                    channel_type=channel.channel_type,
+                    send_window=channel.outlet.window.credit,
+                    receive_window=channel.receive_window.credit,
+                    bytes_unread=len(channel.inbox) + (len(channel.stderr_inbox) if channel.stderr_inbox else 0),
+                )
+                for channel in channels
+            ),
+        )
+
+    def note(self, event: Event) -> None:
+        """Every key exchange is counted; the rest is for the observer."""
+        if isinstance(event, KeyExchangeDone) and event.cause is not RekeyCause.FIRST:
+            self._rekeys.append(event.cause)
+        if self.observer is not None:
+            self.observer(event)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Parts:
+    """The machines and the memory channels between the tasks: wired once, then only used."""
+
+    transport: Transport
+    opener: Opener
+    phases: PhaseTracker
+    negotiator: Negotiator
+    supervisor: RekeySupervisor
+    router: Router
+    bell: trio.MemoryReceiveChannel[None]
+    transports: trio.MemoryReceiveChannel[Transport]
+    auth_messages: trio.MemoryReceiveChannel[bytes]
+    muxes_in: trio.MemorySendChannel[PacketSink]
+    logged_in: trio.Event
+    """Somebody is logged in, or nobody will be."""
+    read: Callable[[], Awaitable[None]]
+    supervise: Callable[[], Awaitable[None]]
+
+    @classmethod
+    def build(cls, connection: Connection) -> Parts:
+        limits, role, side = connection.limits, connection.role, connection.side
+        if connection.observer is not None:
+            connection.observer = contained(connection.observer)
+        bell_in, bell = trio.open_memory_channel[None](1)
+        news_in, news = trio.open_memory_channel[KexNews](KEX_NEWS_WAITING)
+        keys_in, keys = trio.open_memory_channel[InboundKeys](1)
+        auth_in, auth_messages = trio.open_memory_channel[bytes](limits.auth_messages_waiting)
+        transports_in, transports = trio.open_memory_channel[Transport](1)
+        muxes_in, muxes = trio.open_memory_channel[PacketSink](1)
+
+        phases = PhaseTracker(role)
+        negotiator = Negotiator(role, connection.algorithms, limits)
+        # Before the first keys there is no budget to spend: the first `on_spent` is never called.
+        sealer = Sealer(os.urandom, lambda: None)
+        opener = Opener(limits.packet_bytes_preauth, lambda: None)
+        transport = Transport(sealer, limits, bell_in)
+        supervisor = RekeySupervisor(
+            negotiator=negotiator,
+            phases=phases,
+            transport=transport,
+            limits=limits,
+            our_line=identification_line(connection.software),
+            random=os.urandom,
+            host_keys=keys_by_algorithm(side.host_keys) if isinstance(side, ServerSide) else {},
+            trust=side.trust if isinstance(side, ClientSide) else None,
+            observer=connection.note,
+            first_payload=extensions_of_server(Algorithms().host_keys) if role is Role.SERVER else b"",
+            news_in=news_in,
+            news=news,
+            keys_out=keys_in,
+        )
+        router = Router(phases, opener, negotiator, transport, limits, news_in, auth_in)
+        identification = IdentificationReader(role, limits)
+        return cls(
+            transport=transport,
+            opener=opener,
+            phases=phases,
+            negotiator=negotiator,
+            supervisor=supervisor,
+            router=router,
+            bell=bell,
+            transports=transports,
+            auth_messages=auth_messages,
+            muxes_in=muxes_in,
+            logged_in=trio.Event(),
+            read=lambda: read_packets(connection.stream, opener, router, identification, news_in, keys, muxes, phases),
+            supervise=lambda: supervisor.supervise_keys(transports_in),
+        )
+
+
+def keys_by_algorithm(host_keys: tuple[PrivateKey, ...]) -> dict[str, PrivateKey]:
+    """Which of the server's keys signs for a negotiated host key algorithm: the first that can."""
+    table: dict[str, PrivateKey] = {}
+    for key in host_keys:
+        for algorithm in key.public_key.signature_algorithms:
+            table.setdefault(algorithm, key)
+    return table

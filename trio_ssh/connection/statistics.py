@@ -1,0 +1,31 @@
+"""What `statistics()` gives: one frozen snapshot."""
+
+from __future__ import annotations
+
+import attrs
+
+from .events import RekeyCause
+
+
+@attrs.frozen(kw_only=True)
+class Statistics:
+    """Bytes are those of sealed packets, tags included; a window is what the channel's peer still takes, or we still take."""
+
+    bytes_sent: int
+    bytes_received: int
+    packets_sent: int
+    packets_received: int
+    bytes_waiting: int
+    """Sealed or held back, and not given to the stream yet."""
+    rekeys: tuple[RekeyCause, ...]
+    """Why each key exchange behind the first began."""
+    channels: tuple[ChannelStatistics, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ChannelStatistics:
+    number: int
+    channel_type: str
+    send_window: int
+    receive_window: int
+    bytes_unread: int

@@ -1,0 +1,109 @@
+"""The SSH forms of signatures: RFC 8332 §3 for RSA, RFC 5656 §3.1.2 for ECDSA, RFC 8709 §6 for Ed25519.
+
+A signature blob is ``string algorithm, string signature``. The algorithm in it must be the one that was negotiated or declared, and that
+must belong to the key's type: nothing is ever deduced from the blob. SHA-1 (``ssh-rsa``) is neither made nor accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from ..errors import DecodeError, printable
+from ..wire.primitives import read_mpint, read_name, read_string, write_mpint, write_name, write_string
+from .blobs import CURVES, ED25519, RSA, PublicMaths
+
+PrivateMaths: TypeAlias = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+SIGNATURE_ALGORITHMS: dict[str, tuple[str, ...]] = {
+    ED25519: (ED25519,),
+    **{key_type: (key_type,) for key_type in CURVES},
+    RSA: ("rsa-sha2-512", "rsa-sha2-256"),
+}
+"""Key type -> the signature algorithms that such a key can be used with, best first."""
+
+DEFAULT_HOST_KEY_ALGORITHMS = tuple(name for names in SIGNATURE_ALGORITHMS.values() for name in names)
+"""Signature algorithms in the order in which a client prefers a server's host key, and a server a user's."""
+
+KEY_TYPE_OF_ALGORITHM = {name: key_type for key_type, names in SIGNATURE_ALGORITHMS.items() for name in names}
+"""Signature algorithm -> the key type that it needs."""
+
+_rsa_hashes: dict[str, hashes.HashAlgorithm] = {"rsa-sha2-256": hashes.SHA256(), "rsa-sha2-512": hashes.SHA512()}
+_ED25519_SIGNATURE_BYTES = 64
+
+
+def prefer_key_types(algorithms: Sequence[str], key_types: Sequence[str]) -> tuple[str, ...]:
+    """`algorithms` with those for any of `key_types` first, otherwise in their order: what a client offers a host it knows."""
+    return tuple(sorted(algorithms, key=lambda name: KEY_TYPE_OF_ALGORITHM.get(name) not in key_types))
+
+
+def encode_signature(algorithm: str, raw: bytes) -> bytes:
+    """Put a bare signature into a signature blob."""
+    out = bytearray()
+    write_name(out, algorithm)
+    write_string(out, raw)
+    return bytes(out)
+
+
+def decode_signature(algorithm: str, blob: bytes) -> bytes:
+    """The bare signature in `blob`; `DecodeError` unless the blob is whole, exact and says `algorithm`."""
+    named, offset = read_name(blob, 0)
+    raw, offset = read_string(blob, offset)
+    if offset != len(blob):
+        raise DecodeError(f"{len(blob) - offset} bytes follow the end of the signature")
+    if named != algorithm:
+        raise DecodeError(f"the signature is of {printable(named, 64)!r}, not of {algorithm}")
+    return raw
+
+
+def make_signature(key: PrivateMaths, algorithm: str, data: bytes) -> bytes:
+    """Sign `data`: a signature blob. The caller has checked that `algorithm` fits the key."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return encode_signature(algorithm, key.sign(data))
+    if isinstance(key, rsa.RSAPrivateKey):
+        return encode_signature(algorithm, key.sign(data, padding.PKCS1v15(), _rsa_hashes[algorithm]))
+    r, s = decode_dss_signature(key.sign(data, ec.ECDSA(CURVES[algorithm].hash)))
+    raw = bytearray()
+    write_mpint(raw, r)
+    write_mpint(raw, s)
+    return encode_signature(algorithm, bytes(raw))
+
+
+def check_signature(key: PublicMaths, algorithm: str, blob: bytes, data: bytes) -> bool:
+    """Does the signature blob hold for `data`? A blob of the wrong form raises `DecodeError`.
+
+    The caller has checked that `algorithm` fits the key.
+    """
+    raw = decode_signature(algorithm, blob)
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            _check_length(raw, _ED25519_SIGNATURE_BYTES)
+            key.verify(raw, data)  # refuses S >= L (RFC 8032 §5.1.7)
+        elif isinstance(key, rsa.RSAPublicKey):
+            _check_length(raw, (key.key_size + 7) // 8)
+            key.verify(raw, data, padding.PKCS1v15(), _rsa_hashes[algorithm])
+        else:
+            key.verify(_dss_form(key.curve.group_order, raw), data, ec.ECDSA(CURVES[algorithm].hash))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _check_length(raw: bytes, length: int) -> None:
+    if len(raw) != length:
+        raise DecodeError(f"the signature has {len(raw)} bytes, not {length}")
+
+
+def _dss_form(order: int, raw: bytes) -> bytes:
+    r, offset = read_mpint(raw, 0)
+    s, offset = read_mpint(raw, offset)
+    if offset != len(raw):
+        raise DecodeError(f"{len(raw) - offset} bytes follow r and s of the signature")
+    if not (0 < r < order and 0 < s < order):
+        raise DecodeError("r or s of the signature is out of range")
+    return encode_dss_signature(r, s)

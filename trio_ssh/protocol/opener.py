@@ -1,0 +1,167 @@
+"""IN hot path: received bytes become payloads, one pass a batch (RFC 4253 §6).
+
+Costs: see `sealer.py`. The loop of `open_batch` runs once a packet: no logging, no allocation but memoryview slices, no ``isinstance``,
+no ``try``; budgets and statistics are settled once a batch.
+
+The stream is read into the buffer of this object (`space`, `received`), packets are opened in place there, and the sink gets
+``(view, start, end)`` of a payload that is valid only during the call. When the sink returns True the batch halts behind that packet:
+NEWKEYS changes the key of the bytes that follow, USERAUTH_SUCCESS brings the mux that they are for. `switch_keys` and a further
+`open_batch` go on where it stopped.
+
+A length is checked as soon as it can be read, before anything is waited for: nobody can make us buffer more than one packet of
+`packet_bytes_max`. In modes that encrypt the length under a plain MAC the first block is decrypted once and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..crypto.packet_key import NoOpeningKey, OpeningKey
+from ..errors import RemoteProtocolError
+from .key_budget import UNLIMITED, KeyBudget
+
+SMALL_BUFFER = 1024
+LARGE_READ = 256 * 1024
+SMALL_READS_BEFORE_SHRINKING = 16
+PACKETS_PER_BATCH = 64  # then somebody else's turn (hardening TRI-20)
+NOT_READ_YET = -1
+
+Sink = Callable[[memoryview, int, int], bool]
+
+
+class Opener:
+    """One direction of one connection: the receive buffer, keys, sequence number and budget."""
+
+    __slots__ = (
+        "_budget",
+        "_end",
+        "_key",
+        "_length",
+        "_on_spent",
+        "_packets_at_switch",
+        "_small_reads",
+        "_start",
+        "_view",
+        "bytes_opened",
+        "bytes_under_key",
+        "packet_bytes_max",
+        "packets_opened",
+        "sequence_number",
+    )
+
+    def __init__(self, packet_bytes_max: int, on_spent: Callable[[], None]) -> None:
+        """`on_spent()` is called when the peer is past a key's soft limit and has not asked for a rekey itself."""
+        self._key: OpeningKey = NoOpeningKey()
+        self._budget: KeyBudget = UNLIMITED
+        self._on_spent: Callable[[], None] | None = on_spent
+        self._view = memoryview(bytearray(SMALL_BUFFER))
+        self._start = 0
+        self._end = 0
+        self._length = NOT_READ_YET
+        self._small_reads = 0
+        self._packets_at_switch = 0
+        self.packet_bytes_max = packet_bytes_max
+        self.sequence_number = 0
+        self.packets_opened = 0
+        self.bytes_opened = 0
+        self.bytes_under_key = 0
+
+    @property
+    def pending(self) -> int:
+        """Bytes received and not opened yet."""
+        return self._end - self._start
+
+    def space(self) -> memoryview:
+        """Where to put what is received next; tell `received` how much it was."""
+        left = self._end - self._start
+        size = len(self._view)
+        if self._end == size or size - self._end < size // 2:
+            if left > size // 2:
+                self._resize(min(2 * size, LARGE_READ + self.packet_bytes_max + 1024))
+            elif left == 0:
+                self._start = self._end = 0
+            else:
+                self._view[:left] = self._view[self._start : self._end]
+                self._start, self._end = 0, left
+        return self._view[self._end :]
+
+    def received(self, size: int) -> None:
+        self._end += size
+        if size > SMALL_BUFFER:
+            self._small_reads = 0
+        else:
+            self._small_reads += 1
+        if self._end == len(self._view) and len(self._view) < LARGE_READ:
+            self._resize(min(4 * len(self._view), 2 * LARGE_READ))  # it was filled to the brim: there is more where that came from
+        elif self._small_reads > SMALL_READS_BEFORE_SHRINKING and len(self._view) > SMALL_BUFFER and self.pending <= SMALL_BUFFER // 2:
+            self._resize(SMALL_BUFFER)
+
+    def _resize(self, size: int) -> None:
+        left = self._end - self._start
+        grown = memoryview(bytearray(max(size, left + SMALL_BUFFER)))
+        grown[:left] = self._view[self._start : self._end]
+        self._view, self._start, self._end = grown, 0, left
+
+    def open_batch(self, sink: Sink) -> bool:
+        """Open what is complete, at most `PACKETS_PER_BATCH` packets. True: there may be more to open now (halted, or that many done)."""
+        view = self._view
+        start, end = self._start, self._end
+        length = self._length
+        key = self._key
+        head_bytes, tag_bytes, alignment = key.head_bytes, key.tag_bytes, key.alignment
+        aligned_part = 4 if key.length_is_aligned else 0
+        sequence_number = self.sequence_number
+        packets_max = PACKETS_PER_BATCH
+        halted = False
+        batch_start = start
+        while packets_max and not halted:
+            if length < 0:
+                if end - start < head_bytes:
+                    break
+                length = key.packet_length(view, start, sequence_number)
+                if length < 5 or length > self.packet_bytes_max or (length + aligned_part) % alignment:
+                    raise self._bad_length(length)
+            packet_end = start + 4 + length + tag_bytes
+            if end < packet_end:
+                break
+            key.open(view, start, length, sequence_number)
+            payload_end = start + 4 + length - view[start + 4]
+            if payload_end <= start + 5 or view[start + 4] < 4:
+                raise RemoteProtocolError(f"a packet of {length} bytes has {view[start + 4]} bytes of padding (RFC 4253 §6)")
+            sequence_number = (sequence_number + 1) & 0xFFFFFFFF
+            payload_start = start + 5
+            # The packet counts as taken before the sink sees it: the sink may ask for the sequence number, or raise.
+            self.sequence_number = sequence_number
+            self._start = start = packet_end
+            self._length = length = NOT_READ_YET
+            packets_max -= 1
+            halted = sink(view, payload_start, payload_end)
+        self._length = length
+        self._settle(PACKETS_PER_BATCH - packets_max, start - batch_start)
+        return halted or not packets_max
+
+    def switch_keys(self, key: OpeningKey, budget: KeyBudget, on_spent: Callable[[], None], *, reset_sequence: bool) -> None:
+        """What follows the packet opened last is under `key`. Strict kex starts the sequence numbers anew."""
+        self._key = key
+        self._budget = budget
+        self._on_spent = on_spent
+        self.bytes_under_key = 0
+        self._packets_at_switch = self.packets_opened
+        if reset_sequence:
+            self.sequence_number = 0
+
+    def _settle(self, packets: int, size: int) -> None:
+        self.packets_opened += packets
+        self.bytes_opened += size
+        self.bytes_under_key += size
+        packets = self.packets_opened - self._packets_at_switch
+        if self._budget.is_overdrawn(self.bytes_under_key, packets):
+            raise RemoteProtocolError("the peer goes on under keys that are used up, without agreeing on fresh ones", reason=3)
+        if self._on_spent is not None and self._budget.is_spent(self.bytes_under_key, packets):
+            ask, self._on_spent = self._on_spent, None
+            ask()
+
+    def _bad_length(self, length: int) -> RemoteProtocolError:
+        if length > self.packet_bytes_max:
+            return RemoteProtocolError(f"the peer announced a packet of {length} bytes; at most {self.packet_bytes_max} are taken")
+        return RemoteProtocolError(f"the peer announced a packet of {length} bytes, which no packet can have (RFC 4253 §6)")

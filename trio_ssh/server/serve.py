@@ -1,0 +1,228 @@
+"""`serve`, `serve_listeners`, `serve_stream`: from an accepted stream to a handler's sessions.
+
+Every connection is contained: whatever goes wrong in it, or in a handler, is logged and ends that connection or session, never the server.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import attrs
+import trio
+
+from ..connection.authentication import Authenticator
+from ..connection.channel import Channel
+from ..connection.collapse import single_cause
+from ..connection.connection import Connection, ServerSide
+from ..connection.events import Observer
+from ..connection.mux import IncomingChannel, Mux
+from ..connection.sockets import peer_name, tune
+from ..connection.version import SOFTWARE
+from ..errors import LocalProtocolError, SSHError, printable
+from ..keys.key import PrivateKey
+from ..protocol.limits import Limits
+from ..protocol.negotiation import Algorithms
+from .authenticators import Decide, as_policy
+from .session import ServerSession, SessionPolicy, SessionRequests
+
+_log = logging.getLogger("trio_ssh.server")
+
+Handler = Callable[[ServerSession], Awaitable[int | None]]
+ACCEPT_ENV = ("LANG", "LC_*")
+FAILED = 255
+
+
+@attrs.frozen
+class _Options:
+    """What `serve`, `serve_listeners` and `serve_stream` have in common beside handler, keys and policy."""
+
+    algorithms: Algorithms
+    limits: Limits
+    observer: Observer | None
+    sessions: SessionPolicy
+
+    @classmethod
+    def of(
+        cls,
+        algorithms: Algorithms | None,
+        limits: Limits | None,
+        observer: Observer | None,
+        accept_env: Sequence[str],
+        permit_terminal: bool,
+    ) -> _Options:
+        limits = limits or Limits()
+        return cls(algorithms or Algorithms(), limits, observer, SessionPolicy.of(accept_env, permit_terminal, limits))
+
+
+async def serve(
+    handler: Handler,
+    port: int,
+    *,
+    host: str | bytes | None = None,
+    host_keys: Sequence[PrivateKey],
+    authenticate: Authenticator | Decide,
+    algorithms: Algorithms | None = None,
+    limits: Limits | None = None,
+    observer: Observer | None = None,
+    accept_env: Sequence[str] = ACCEPT_ENV,
+    permit_terminal: bool = True,
+    task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Listen on a TCP port (0: any free one) and serve SSH for ever, like `trio.serve_tcp`; `nursery.start` gives the listeners.
+
+    ``await handler(session)`` is called for each session and returns its exit status. `authenticate` says whom to let in; `accept_env` are
+    patterns of the variables a client may set; `permit_terminal` lets clients ask for one. Raises `LocalProtocolError` without a host key.
+    """
+    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
+    server = _Server.of(handler, host_keys, authenticate, options, own_sockets=True)
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    await trio.serve_listeners(server.serve_contained, listeners, task_status=task_status)
+
+
+async def serve_listeners(
+    handler: Handler,
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    *,
+    host_keys: Sequence[PrivateKey],
+    authenticate: Authenticator | Decide,
+    algorithms: Algorithms | None = None,
+    limits: Limits | None = None,
+    observer: Observer | None = None,
+    accept_env: Sequence[str] = ACCEPT_ENV,
+    permit_terminal: bool = True,
+    task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve SSH on whatever listeners give; see `serve`."""
+    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
+    server = _Server.of(handler, host_keys, authenticate, options)
+    await trio.serve_listeners(server.serve_contained, list(listeners), task_status=task_status)
+
+
+async def serve_stream(
+    handler: Handler,
+    stream: trio.abc.Stream,
+    *,
+    host_keys: Sequence[PrivateKey],
+    authenticate: Authenticator | Decide,
+    algorithms: Algorithms | None = None,
+    limits: Limits | None = None,
+    observer: Observer | None = None,
+    accept_env: Sequence[str] = ACCEPT_ENV,
+    permit_terminal: bool = True,
+) -> None:
+    """Serve one connection on any stream, until it ends. Raises the `SSHError` that kept somebody from logging in, if one did."""
+    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
+    await _Server.of(handler, host_keys, authenticate, options).serve_connection(stream)
+
+
+@attrs.define(eq=False)
+class _Server:
+    """What all connections of one server share."""
+
+    handler: Handler
+    host_keys: tuple[PrivateKey, ...]
+    policy: Authenticator
+    options: _Options
+    own_sockets: bool = False
+    """Sockets that we accepted ourselves may be tuned."""
+    _logging_in: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        handler: Handler,
+        host_keys: Sequence[PrivateKey],
+        authenticate: Authenticator | Decide,
+        options: _Options,
+        own_sockets: bool = False,
+    ) -> _Server:
+        if not host_keys:
+            raise LocalProtocolError("a server needs at least one host key: `PrivateKey.from_file` or `PrivateKey.generate`")
+        mine = {algorithm for key in host_keys for algorithm in key.public_key.signature_algorithms}
+        offered = tuple(name for name in options.algorithms.host_keys if name in mine)
+        if not offered:
+            raise LocalProtocolError(f"none of the host keys can be used with {', '.join(options.algorithms.host_keys)}")
+        options = attrs.evolve(options, algorithms=attrs.evolve(options.algorithms, host_keys=offered))
+        return cls(handler, tuple(host_keys), as_policy(authenticate), options, own_sockets)
+
+    async def serve_contained(self, stream: trio.abc.Stream) -> None:
+        """One connection of many: nothing but a cancellation comes out."""
+        peer = peer_name(stream)
+        if self._logging_in >= self.options.limits.unauthenticated_connections:
+            _log.warning("%s: refused, %d others are logging in", peer, self._logging_in)
+            await trio.aclose_forcefully(stream)
+            return
+        try:
+            if self.own_sockets and isinstance(stream, trio.SocketStream):
+                tune(stream)
+            await self.serve_connection(stream)
+        except SSHError as error:
+            _log.info("%s: %s", peer, error)
+        except Exception:
+            _log.exception("%s: the connection failed", peer)
+
+    async def serve_connection(self, stream: trio.abc.Stream) -> None:
+        options = self.options
+        peer = peer_name(stream)
+        side = ServerSide(host_keys=self.host_keys, policy=self.policy, peer=peer)
+        connection = Connection(stream, side, options.algorithms, options.limits, SOFTWARE, options.observer)
+        with single_cause():
+            async with trio.open_nursery() as nursery:
+                mux = await self._log_in(nursery, connection)
+                _log.info("%s: %s is logged in", peer, printable(connection.username))
+                async for incoming in mux.incoming:
+                    self._begin_session(nursery, connection, incoming, peer)
+                # The connection is gone, and with it whoever was being served.
+                nursery.cancel_scope.cancel()
+        _log.info("%s: ended: %s", peer, connection.cause or "closed by us")
+
+    async def _log_in(self, nursery: trio.Nursery, connection: Connection) -> Mux:
+        self._logging_in += 1
+        try:
+            mux: Mux = await nursery.start(connection.run)
+            return mux
+        finally:
+            self._logging_in -= 1
+
+    def _begin_session(self, nursery: trio.Nursery, connection: Connection, incoming: IncomingChannel, peer: str) -> None:
+        """Accept the channel; its handler starts when the client has said what it wants."""
+        sessions: list[ServerSession] = []
+
+        def prepare(channel: Channel) -> None:
+            requests = SessionRequests(self.options.sessions, start)
+            channel.on_request = requests
+            channel.on_end = requests.close
+            sessions.append(ServerSession(channel, requests, connection.username, peer))
+
+        def start() -> None:
+            nursery.start_soon(self._serve_session, sessions[0], channel)
+
+        try:
+            channel = incoming.accept(prepare)
+        except SSHError as error:
+            _log.info("%s: a session was not opened: %s", peer, error)
+
+    async def _serve_session(self, session: ServerSession, channel: Channel) -> None:
+        """Run the handler until it returns or its client goes away, and say how it ended."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when_over, channel, nursery.cancel_scope)
+                try:
+                    status = await self.handler(session)
+                    session.exit_nowait(0 if status is None else status)
+                except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    _log.info("%s: a session ended: %s", session.peer, error)
+                except Exception:
+                    _log.exception("%s: a session's handler failed", session.peer)
+                    session.exit_nowait(FAILED)
+                nursery.cancel_scope.cancel()
+        finally:
+            channel.end_output_nowait()
+            channel.close_nowait()
+
+
+async def _cancel_when_over(channel: Channel, scope: trio.CancelScope) -> None:
+    """The client has closed the channel, or is gone: nobody is there to be served."""
+    await channel.ended.wait()
+    scope.cancel()

@@ -1,0 +1,159 @@
+"""`serve_program`: one program of the operating system for one session, from its start to its exit status.
+
+The life of it: files are opened, the process is started at their other ends, and tasks carry input, output, window sizes and signals.
+When the process has ended *and* its output is sent, so is its exit status. As with OpenSSH, a process in the background that still
+holds the pipes keeps the session open, because it may still have something to say; one that only shares the terminal does not.
+When the client goes first, the process is told by a hang-up and does not outlive it for long (`Child.hang_up`).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+
+import attrs
+import trio
+
+from ..errors import printable
+from .accounts import Account, find_account
+from .child import Child, Ending, Program, start_child
+from .environment import address_variables, child_environment
+from .files import Files, open_files
+from .session import ServerSession
+
+REFUSED = 1
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # what shells say
+
+# RFC 4254 §6.10; others carry the domain of who named them, and OpenSSH named one of this kind before (INFO@openssh.com).
+_RFC_SIGNALS = frozenset("ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2".split())
+
+# After the process at a terminal has ended: how long the terminal may be silent until nothing more is expected from it. The kernel hangs it up
+# when the leader of its session ends, so this is waited for only where the leader had given up the terminal before.
+_TERMINAL_QUIET_SECONDS = 0.25
+
+
+async def tell(session: ServerSession, text: str) -> None:
+    """One line for the person at the other end: on stderr, or in the terminal."""
+    line = printable(text)
+    if session.terminal is None:
+        await session.stderr.send_all(f"{line}\n".encode())
+    else:
+        await session.send_all(f"{line}\r\n".encode())
+
+
+async def find_served_account(session: ServerSession, name: str | None) -> Account | None:
+    """The account of that name, or else of the session's user. None, with the reason told, where this server cannot act for it."""
+    wanted = session.username if name is None else name
+    account = await find_account(wanted)
+    if account is None:
+        await tell(session, f"there is no account {wanted!r} on this machine")
+        return None
+    if not account.may_be_served:
+        await tell(session, f"this server runs without privileges, for its own account only: it cannot serve {wanted!r}")
+        return None
+    return account
+
+
+@attrs.frozen
+class Setting:
+    """How a program is to run: `environ` stands above all other variables; signals of the client reach it if `takes_signals`."""
+
+    environ: Mapping[str, str] = attrs.field(factory=dict)
+    takes_signals: bool = True
+
+
+async def serve_program(session: ServerSession, account: Account, program: Program, setting: Setting) -> int:
+    """Run it as that account for that session. Gives the exit status; an exit signal is reported to the session before.
+
+    A program that cannot be started is told to the client: status 127 if it was not found, 126 if it cannot be executed, else 1.
+    """
+    try:
+        files = open_files(session, account)
+    except OSError as error:
+        await tell(session, f"cannot open the files of the session: {error.strerror}")
+        return REFUSED
+    try:
+        child = await _start(session, account, program, setting, files)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the command
+        files.close()
+        await tell(session, f"{program.executable}: {error.strerror if isinstance(error, OSError) else error}")
+        return {FileNotFoundError: NOT_FOUND, PermissionError: NOT_EXECUTABLE}.get(type(error), REFUSED)
+    except BaseException:
+        files.close()
+        raise
+    ending = await _see_through(session, account, child, files, setting)
+    if ending.signal_name is not None:
+        name = ending.signal_name
+        await session.exit_by_signal(name if name in _RFC_SIGNALS else f"{name}@openssh.com", core_dumped=ending.core_dumped)
+    return ending.status
+
+
+async def _start(session: ServerSession, account: Account, program: Program, setting: Setting, files: Files) -> Child:
+    term = None if session.terminal is None else session.terminal.term
+    environ = child_environment(
+        account,
+        session.environ,
+        term=term,
+        tty=files.tty,
+        addresses=address_variables(session.peer),
+        extra=setting.environ,
+    )
+    try:
+        return await start_child(program, account, environ, files.stdio, files.tty)
+    finally:
+        files.close_stdio()
+
+
+async def _see_through(session: ServerSession, account: Account, child: Child, files: Files, setting: Setting) -> Ending:
+    """To the end of the process, whichever end it is. Nothing is left behind: no process, no zombie, no file."""
+    try:
+        if not child.in_home:
+            await tell(session, f"cannot enter the home folder {account.home}; this is the root folder")
+        await _converse(session, child, files, setting)
+    finally:
+        if child.has_ended:
+            files.close()
+        else:
+            await child.hang_up(files.foreground_group(), files.close)
+        with trio.CancelScope(shield=True):  # it has ended: nothing is waited for
+            ending = await child.reap()
+    return ending
+
+
+async def _converse(session: ServerSession, child: Child, files: Files, setting: Setting) -> None:
+    """Until the process has ended and its output is sent, or until the client is gone."""
+    sent = trio.Event()
+
+    async def unless_gone(work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            nursery.cancel_scope.cancel()
+
+    async def send_outputs() -> None:
+        await files.send_outputs(session)
+        sent.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(unless_gone, lambda: files.feed(session))
+        nursery.start_soon(unless_gone, send_outputs)
+        nursery.start_soon(_pass_resizes, session, files)
+        nursery.start_soon(_pass_signals, session, child, files, setting.takes_signals)
+        await child.wait_ended()
+        if files.pty is not None:
+            files.outputs[0].finish_soon(_TERMINAL_QUIET_SECONDS)
+        await sent.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def _pass_resizes(session: ServerSession, files: Files) -> None:
+    async for terminal in session.resizes:
+        if files.pty is not None:
+            files.pty.resize(terminal)
+
+
+async def _pass_signals(session: ServerSession, child: Child, files: Files, taken: bool) -> None:
+    """Signals of RFC 4254 §6.9 reach whoever Ctrl-C would reach: the terminal's foreground, or the process and its group."""
+    async for name in session.signals:
+        if taken and name in _RFC_SIGNALS:
+            child.signal_group(getattr(signal, f"SIG{name}"), files.foreground_group())
