@@ -13,6 +13,7 @@ PACKAGE = Path(trio_ssh.__file__).parent
 
 # (rule, place) -> why it may stay. An entry that no fault needs any more fails the last test of this part.
 ALLOWED: dict[tuple[str, str], str] = {
+    ("class-width", "protocol.sealer:Sealer"): "hot path: every counter is one attribute away, a second object costs a look-up a packet",
     ("class-width", "protocol.limits:Limits"): "a value without behaviour: every bound of the package has its name here",
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-import getpass
+import os
+import pwd
 import re
 import urllib.parse
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ def parse_arguments(words: Sequence[str]) -> Invocation:
     flags = "".join(letter for letter, _ in (*options, *more))
     # The order is the precedence: whatever stands first on the command line wins, as with ssh.
     settings = [*_settings(options), *_of_destination(user, port), *_settings(more), *_log_level(flags)]
-    last = {letter: value for letter, value in (*options, *more)}
+    last = dict([*options, *more])
     subsystem = "s" in flags
     if subsystem and not rest:
         raise UsageError("-s needs the name of a subsystem behind the host")
@@ -109,11 +110,11 @@ def check_name(kind: str, name: str) -> None:
 
 
 def local_user() -> str:
-    """The name of the account that we run as."""
+    """The name of the account that we run as. Raises `UsageError`."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise UsageError("you have no user name on this machine; give one with -l") from None
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        raise UsageError(f"no account has the number {os.getuid()}; give a user name with -l") from None
 
 
 def _split_uri(text: str) -> tuple[str | None, str, int | None]:

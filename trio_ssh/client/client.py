@@ -9,13 +9,12 @@ import attrs
 import trio
 
 from ..connection.channel import Channel
-from ..connection.collapse import single_cause
 from ..connection.connection import Connection
 from ..connection.mux import Mux
 from ..connection.statistics import Statistics
 from ..connection.terminal import Terminal
 from ..connection.transport import lost
-from ..errors import ConnectionLost, ProcessFailed
+from ..errors import ProcessFailed
 from ..keys.key import PublicKey
 from ..protocol.negotiation import Negotiated
 from ..wire.codec import encode
@@ -48,19 +47,14 @@ class Client:
         channel is closed on both sides, which ends the command on most servers.
         """
         async with self.open_process(command, environ=environ, terminal=terminal, stderr=stderr) as process:
-            errors = bytearray()
-            with single_cause():
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_feed, process.stdin, input)
-                    if process.stderr is not None:
-                        nursery.start_soon(_collect, process.stderr, errors)
-                    output = bytearray()
-                    await _collect(process.stdout, output)
-            status = await process.wait()
+            process.collect()
+            await process.feed(input)
+            status = await process.wait_closed()
+            output, errors = process.collected
         signal = process.exit_signal.name if process.exit_signal is not None else None
         if check and status != 0:
-            raise ProcessFailed(command, status, signal, bytes(output), bytes(errors))
-        return CompletedProcess(command, status, signal, bytes(output), bytes(errors))
+            raise ProcessFailed(command, status, signal, output, errors)
+        return CompletedProcess(command, status, signal, output, errors)
 
     @asynccontextmanager
     async def open_process(
@@ -168,21 +162,3 @@ class Client:
     @property
     def username(self) -> str:
         return self._connection.username
-
-
-async def _feed(stdin: trio.abc.SendStream, data: bytes) -> None:
-    try:
-        if data:
-            await stdin.send_all(data)
-        await stdin.aclose()
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass  # it ended without reading all; if the connection is gone, reading its output says so
-
-
-async def _collect(stream: trio.abc.ReceiveStream, into: bytearray) -> None:
-    try:
-        async for chunk in stream:
-            into += chunk
-    except trio.BrokenResourceError as error:
-        cause = error.__cause__
-        raise lost(cause) if isinstance(cause, ConnectionLost) else ConnectionLost(str(error)) from error

@@ -12,7 +12,7 @@ import trio
 
 from ..connection.authentication import Offer, PasswordOffer, Signer
 from ..errors import KeyFileError
-from ..keys.files import PassphraseRequired, WrongPassphrase
+from ..keys.files import PassphraseRequired, WrongPassphrase, file_mark
 from ..keys.key import PrivateKey, PublicKey
 
 _log = logging.getLogger("trio_ssh.credentials")
@@ -76,8 +76,9 @@ def _path_text(path: str | os.PathLike[str]) -> str:
 class PrivateKeyFile:
     """A private key in a file, read when its turn comes.
 
-    If it is encrypted, ``await ask_passphrase(path)`` gives the passphrase, or None to skip the key; it is asked `tries` times at most, and,
-    where a ``.pub`` file tells the public key, only after the server has said that it takes the key. `optional`: a missing file is no error.
+    If it is encrypted, ``await ask_passphrase(path)`` gives the passphrase, or None to skip the key; it is asked `tries` times at most,
+    and, where a ``.pub`` file tells the public key, only after the server has said that it takes the key. `optional`: a missing file is
+    no error.
     """
 
     path: str = attrs.field(converter=_path_text)
@@ -87,7 +88,7 @@ class PrivateKeyFile:
 
     async def offers(self) -> Sequence[Offer]:
         """Raises `KeyFileError` for a file that cannot be used."""
-        if self.optional and not os.path.exists(self.path):
+        if self.optional and file_mark(self.path) is None:
             return []
         try:
             return [PrivateKeyCredential(await trio.to_thread.run_sync(PrivateKey.from_file, self.path))]

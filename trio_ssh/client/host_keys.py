@@ -93,8 +93,7 @@ class KnownHosts:
     async def _read(self) -> KnownHostsSnapshot:
         marks = tuple(file_mark(path) for path in self.paths)
         if self._snapshot is None or marks != self._marks:
-            size = sum(os.stat(path).st_size for path in self.paths if os.path.exists(path))
-            if size > THREAD_BYTES:
+            if sum(mark[2] for mark in marks if mark is not None) > THREAD_BYTES:
                 self._snapshot = await trio.to_thread.run_sync(lambda: KnownHostsSnapshot.from_files(*self.paths))
             else:
                 self._snapshot = KnownHostsSnapshot.from_files(*self.paths)

@@ -100,7 +100,7 @@ class Process:
         stderr_stream = ProcessOutput(separate) if separate is not None and stderr is PIPE else None
         process = cls(ProcessStdin(channel), ProcessOutput(channel.inbox), stderr_stream, channel)
         channel.on_request = process.receive_request
-        channel.on_end = process._ended.set
+        channel.when_ended(process._ended.set)
         return process
 
     def receive_request(self, request_type: str, request_fields: bytes) -> bool:
@@ -125,6 +125,33 @@ class Process:
         """
         await self._ended.wait()
         self._channel.raise_if_lost(unless=self.exit_status is not None or self.exit_signal is not None)
+        return self.exit_status
+
+    def collect(self) -> None:
+        """Keep all output for `collected`, without bound: for `run_process`, which wants all of it and reads none in between."""
+        self._channel.inbox.collect()
+        if self._channel.stderr_inbox is not None:
+            self._channel.stderr_inbox.collect()
+
+    @property
+    def collected(self) -> tuple[bytes, bytes]:
+        """Stdout and stderr."""
+        errors = self._channel.stderr_inbox
+        return self._channel.inbox.collected, errors.collected if errors not in (None, self._channel.inbox) else b""
+
+    async def feed(self, data: bytes) -> None:
+        """All of stdin, then its end. A process that ends without reading it is no error."""
+        try:
+            if data:
+                await self._channel.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        self._channel.end_output_nowait()
+
+    async def wait_closed(self) -> int | None:
+        """Until the channel is closed, so that all output has come; the exit status. Raises `ConnectionLost` if that ended first."""
+        await self._channel.ended.wait()
+        self._channel.raise_if_lost()
         return self.exit_status
 
     def send_signal(self, name: str) -> None:

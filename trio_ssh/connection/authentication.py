@@ -204,7 +204,7 @@ class IdentityChecker:
     """Called with the SUCCESS payload: sends it and lets the connection protocol begin, in one synchronous act."""
 
     async def check_identity(self) -> str:
-        """Returns the user's name when somebody was let in. Raises `RemoteProtocolError` when the client breaks a rule or tries too often."""
+        """The name of the user who was let in. Raises `RemoteProtocolError` when the client breaks a rule or tries too often."""
         while True:
             event = self.machine.receive(await self.messages.receive())
             if isinstance(event, ServiceWanted):

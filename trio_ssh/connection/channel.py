@@ -33,10 +33,6 @@ def refuse_request(request_type: str, request_fields: bytes) -> bool:
     return False
 
 
-def do_nothing() -> None:
-    """For who wants nothing."""
-
-
 class Channel(trio.abc.HalfCloseableStream):
     """Made by `Mux.open_channel` or `IncomingChannel.accept`, never directly."""
 
@@ -45,11 +41,11 @@ class Channel(trio.abc.HalfCloseableStream):
         "_sending",
         "_sending_stderr",
         "_transport",
+        "_when_ended",
         "channel_type",
         "ended",
         "inbox",
         "number",
-        "on_end",
         "on_request",
         "outlet",
         "receive_window",
@@ -63,6 +59,7 @@ class Channel(trio.abc.HalfCloseableStream):
         self._limits = limits
         self._sending = Exclusive("another task is already sending on this channel")
         self._sending_stderr = Exclusive("another task is already sending stderr on this channel")
+        self._when_ended: list[Callable[[], None]] = []
         self.channel_type = channel_type
         self.number = number
         self.state = ChannelState(Side.OPENING, Side.OPENING)
@@ -72,8 +69,6 @@ class Channel(trio.abc.HalfCloseableStream):
         self.stderr_inbox: Inbox | None = None
         self.replies = ReplyQueue()
         self.on_request: RequestHandler = refuse_request
-        self.on_end: Callable[[], None] = do_nothing
-        """Called by the reader when `ended` is set."""
         self.ended = trio.Event()
         """Set when the peer has closed the channel or the connection is gone: nothing more will come."""
 
@@ -188,10 +183,18 @@ class Channel(trio.abc.HalfCloseableStream):
 
     def _end(self) -> None:
         self.ended.set()
-        self.on_end()
+        for tell in self._when_ended:
+            tell()
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """Call `tell()`, from the reader's task, when `ended` is set; at once if it is."""
+        if self.ended.is_set():
+            tell()
+        else:
+            self._when_ended.append(tell)
 
     def raise_if_lost(self, *, unless: bool = False) -> None:
-        """Raises `ConnectionLost` if the connection ended before the peer has closed this channel, `unless` all is known that was wanted."""
+        """Raises `ConnectionLost` if the connection ended before the peer closed this channel, `unless` all is known that was wanted."""
         if not unless and self.state.theirs is not Side.CLOSED and self._transport.cause is not None:
             raise lost(self._transport.cause)
 

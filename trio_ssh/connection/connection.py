@@ -15,6 +15,7 @@ import trio
 
 from ..errors import AuthenticationFailed, ConnectionLost, HostKeyError, LocalProtocolError, NegotiationError, RemoteProtocolError, SSHError
 from ..keys.key import PrivateKey, PublicKey
+from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
 from ..protocol.auth_client import ClientAuthentication, extensions_of_server
 from ..protocol.auth_server import ServerAuthentication
 from ..protocol.identification import IdentificationReader, identification_line
@@ -31,7 +32,7 @@ from .events import ConnectionEnded, Event, KeyExchangeDone, Observer, RekeyCaus
 from .keepalive import keep_alive
 from .mux import Mux
 from .reader import PacketSink, Router, read_packets
-from .rekey_supervisor import KEX_NEWS_WAITING, InboundKeys, KexNews, RekeySupervisor
+from .rekey_supervisor import KEX_NEWS_WAITING, InboundKeys, KexNews, OurIdentity, RekeySupervisor
 from .statistics import ChannelStatistics, Statistics
 from .transport import Transport
 from .writer import write_outbox
@@ -208,6 +209,15 @@ class Connection:
         task_status.started(mux)
         parts.logged_in.set()
 
+    def identity(self) -> OurIdentity:
+        """What we are in a key exchange."""
+        line = identification_line(self.software)
+        if isinstance(self.side, ClientSide):
+            return OurIdentity(line=line, trust=self.side.trust)
+        return OurIdentity(
+            line=line, host_keys=keys_by_algorithm(self.side.host_keys), first_payload=extensions_of_server(DEFAULT_HOST_KEY_ALGORITHMS)
+        )
+
     # -- looking -----------------------------------------------------------------------------------------------------------------
 
     @property
@@ -268,7 +278,7 @@ class Parts:
 
     @classmethod
     def build(cls, connection: Connection) -> Parts:
-        limits, role, side = connection.limits, connection.role, connection.side
+        limits, role = connection.limits, connection.role
         if connection.observer is not None:
             connection.observer = contained(connection.observer)
         bell_in, bell = trio.open_memory_channel[None](1)
@@ -289,12 +299,9 @@ class Parts:
             phases=phases,
             transport=transport,
             limits=limits,
-            our_line=identification_line(connection.software),
+            us=connection.identity(),
             random=os.urandom,
-            host_keys=keys_by_algorithm(side.host_keys) if isinstance(side, ServerSide) else {},
-            trust=side.trust if isinstance(side, ClientSide) else None,
             observer=connection.note,
-            first_payload=extensions_of_server(Algorithms().host_keys) if role is Role.SERVER else b"",
             news_in=news_in,
             news=news,
             keys_out=keys_in,

@@ -25,7 +25,7 @@ class End(Enum):
 
 
 class Inbox:
-    __slots__ = ("_buffer", "_busy", "_cause", "_end", "_taken", "_waiter")
+    __slots__ = ("_buffer", "_busy", "_cause", "_end", "_taken", "_waiter", "append")
 
     def __init__(self, taken: Callable[[int], None]) -> None:
         """`taken(n)` is called, synchronously, when the application has taken n bytes."""
@@ -34,25 +34,39 @@ class Inbox:
         self._end = End.NOT_YET
         self._cause: SSHError | None = None
         self._waiter: trio.lowlevel.Task | None = None
+        self.append: Callable[[memoryview], None] = self._keep
+        """HOT PATH: one copy, and a wake-up for the first chunk of a batch only."""
         self._busy = Exclusive("another task is already receiving from this stream")
 
     def __len__(self) -> int:
         return len(self._buffer)
 
-    def append(self, data: memoryview) -> None:
-        """HOT PATH: one copy, and a wake-up for the first chunk of a batch only."""
-        if self._end is End.CLOSED:
-            self._taken(len(data))  # nobody reads this stream any more, but others of the channel may be in use
-            return
+    def _keep(self, data: memoryview) -> None:
         self._buffer += data
         if self._waiter is not None:
             self._wake()
+
+    def _collect(self, data: memoryview) -> None:
+        self._buffer += data
+        self._taken(len(data))
+
+    def _drop(self, data: memoryview) -> None:
+        self._taken(len(data))
+
+    def collect(self) -> None:
+        """Take everything as it comes, without bound and without a task: for a caller that wants all of it, in `collected`."""
+        self.append = self._collect
+
+    @property
+    def collected(self) -> bytes:
+        return bytes(self._buffer)
 
     def finish(self, end: End, cause: SSHError | None = None) -> None:
         """No more will come. The first end counts, but CLOSED counts always."""
         if end is End.CLOSED:
             dropped, self._buffer = len(self._buffer), bytearray()
             self._end = end
+            self.append = self._drop  # nobody reads this stream any more, but others of the channel may be in use
             if dropped:
                 self._taken(dropped)
         elif self._end is End.NOT_YET:

@@ -1,7 +1,7 @@
 """`Mux`: the table of channels and the dispatch of messages 80-127 (RFC 4254).
 
-It exists only behind a successful authentication. `receive` is called by the reader, once a message, and never waits; CHANNEL_DATA is tested
-first and goes from the receive buffer into the channel's inbox in one copy. Whatever is for a channel is judged by that channel's state
+It exists only behind a successful authentication. `receive` is called by the reader, once a message, and never waits; CHANNEL_DATA is
+tested first and goes from the receive buffer into the channel's inbox in one copy. Whatever is for a channel is judged by that channel's state
 table before anything acts on it.
 """
 
@@ -34,6 +34,7 @@ from ..wire.connection import (
 from ..wire.numbers import MessageNumber as M
 from ..wire.numbers import OpenFailureReason
 from .channel import Channel
+from .channel_table import ChannelTable
 from .events import ChannelClosed, ChannelOpened, Observer
 from .replies import ReplyQueue, wait_reply
 from .transport import Transport, lost
@@ -95,13 +96,11 @@ class Mux:
     """One connection's channels. `incoming_types` are those a peer may open; they come out of `incoming`."""
 
     __slots__ = (
-        "_free_numbers",
-        "_granted_bytes",
         "_incoming_in",
         "_limits",
         "_observer",
         "_opening",
-        "_peer_numbers",
+        "_table",
         "_transport",
         "_undecided",
         "channels",
@@ -117,14 +116,12 @@ class Mux:
         self._transport = transport
         self._limits = limits
         self._observer = observer
-        self._free_numbers: list[int] = []
-        self._peer_numbers: set[int] = set()
+        self._table = ChannelTable(transport, limits)
         self._opening: dict[int, _Opening] = {}
-        self._granted_bytes = 0
         self._undecided = 0
         self._incoming_in, self.incoming = trio.open_memory_channel[IncomingChannel](limits.request_backlog)
         self.incoming_types = frozenset(incoming_types)
-        self.channels: dict[int, Channel] = {}
+        self.channels = self._table.channels
         self.replies = ReplyQueue()
         self.on_global_request: GlobalRequestHandler = refuse_global_request
 
@@ -140,7 +137,7 @@ class Mux:
         await self._transport.wait_uncrowded()
         if self._transport.cause is not None:
             raise lost(self._transport.cause)
-        channel = self._new_channel(channel_type)
+        channel = self._table.add(channel_type)
         if channel is None:
             raise ChannelOpenFailure(OpenFailureReason.RESOURCE_SHORTAGE, "our own limit of channels or windows is reached")
         if prepare is not None:
@@ -169,30 +166,17 @@ class Mux:
             opening.channel.close_nowait()
             self._forget_if_over(opening.channel)
 
-    def _new_channel(self, channel_type: str) -> Channel | None:
-        limits = self._limits
-        window = min(limits.window_bytes, limits.window_total_bytes - self._granted_bytes)
-        if len(self.channels) >= limits.channels or window < min(limits.channel_packet_bytes, limits.window_bytes):
-            return None
-        number = self._free_numbers.pop() if self._free_numbers else len(self.channels)
-        channel = Channel(self._transport, limits, channel_type, number, window)
-        self.channels[number] = channel
-        self._granted_bytes += window
-        return channel
-
     def _forget_if_over(self, channel: Channel) -> None:
         """Both sides have closed: its number and its window are free again."""
-        if channel.state.is_over and self.channels.pop(channel.number, None) is not None:
-            self._free_numbers.append(channel.number)
-            self._granted_bytes -= channel.receive_window.size
-            self._peer_numbers.discard(channel.outlet.recipient)
+        if channel.state.is_over and self._table.remove(channel):
+            self._table.peer_numbers.discard(channel.outlet.recipient)
             if self._observer is not None:
                 self._observer(ChannelClosed(channel.channel_type, channel.number))
 
     def _opened(self, channel: Channel, recipient: int, window: int, packet_bytes_max: int, *, by_peer: bool) -> None:
         channel.outlet.opened(recipient, window, packet_bytes_max)
         channel.state.opened()
-        self._peer_numbers.add(recipient)
+        self._table.peer_numbers.add(recipient)
         if self._observer is not None:
             self._observer(ChannelOpened(channel.channel_type, channel.number, by_peer))
 
@@ -200,7 +184,7 @@ class Mux:
 
     def _receive_open(self, payload: bytes) -> None:
         wanted = decode(ChannelOpen, payload)
-        if wanted.sender_channel in self._peer_numbers:
+        if wanted.sender_channel in self._table.peer_numbers:
             raise RemoteProtocolError(f"the peer opened a channel with its number {wanted.sender_channel}, which is in use")
         reason, why = self._objection(wanted)
         if reason is not None:
@@ -212,7 +196,7 @@ class Mux:
             self.refuse_channel(wanted.sender_channel, OpenFailureReason.RESOURCE_SHORTAGE, "too many channels wait to be opened")
         else:
             self._undecided += 1
-            self._peer_numbers.add(wanted.sender_channel)
+            self._table.peer_numbers.add(wanted.sender_channel)
 
     def _objection(self, wanted: ChannelOpen) -> tuple[OpenFailureReason | None, str]:
         if wanted.channel_type not in self.incoming_types:
@@ -221,8 +205,7 @@ class Mux:
             return OpenFailureReason.UNKNOWN_CHANNEL_TYPE, "unknown channel type"
         if wanted.maximum_packet_size == 0:
             return OpenFailureReason.CONNECT_FAILED, "a maximum packet size of 0 lets nothing through"
-        sessions = sum(channel.channel_type == "session" for channel in self.channels.values())
-        if wanted.channel_type == "session" and sessions + self._undecided >= self._limits.sessions:
+        if wanted.channel_type == "session" and self._table.sessions() + self._undecided >= self._limits.sessions:
             return OpenFailureReason.RESOURCE_SHORTAGE, f"no more than {self._limits.sessions} sessions on one connection"
         if len(self.channels) + self._undecided >= self._limits.channels:
             return OpenFailureReason.RESOURCE_SHORTAGE, f"no more than {self._limits.channels} channels on one connection"
@@ -232,7 +215,7 @@ class Mux:
         """See `IncomingChannel.accept`."""
         if self._transport.cause is not None:
             raise lost(self._transport.cause)
-        channel = self._new_channel(wanted.channel_type)
+        channel = self._table.add(wanted.channel_type)
         if channel is None:
             self.refuse_channel(wanted.sender_channel, OpenFailureReason.RESOURCE_SHORTAGE, "all receive windows are given away")
             raise ChannelOpenFailure(OpenFailureReason.RESOURCE_SHORTAGE, "all receive windows are given away")
@@ -251,8 +234,8 @@ class Mux:
 
     def refuse_channel(self, sender_channel: int, reason: OpenFailureReason, description: str) -> None:
         """See `IncomingChannel.refuse`."""
-        if sender_channel in self._peer_numbers:
-            self._peer_numbers.discard(sender_channel)
+        if sender_channel in self._table.peer_numbers:
+            self._table.peer_numbers.discard(sender_channel)
             self._undecided -= 1
         if self._transport.cause is None:
             self._transport.send_reply_nowait(encode(ChannelOpenFailureMessage(sender_channel, reason, description)))
@@ -302,7 +285,7 @@ class Mux:
         recipient, size = fields[1], fields[-1]
         if size != len(payload) - head:
             raise DecodeError(f"a channel data message says it has {size} bytes, but {len(payload) - head} follow")
-        channel = self._channel(recipient, number)
+        channel = self._table.expect(recipient, number)
         if not channel.state.received(number):
             return  # behind our CLOSE (hardening SM-148)
         channel.check_packet(size)
@@ -314,18 +297,12 @@ class Mux:
             raise RemoteProtocolError(f"message {number} is not one of the connection protocol")
         handler(self, payload)
 
-    def _channel(self, number: int, message: int) -> Channel:
-        channel = self.channels.get(number)
-        if channel is None:
-            raise RemoteProtocolError(f"the peer sent {M(message).name} for channel {number}, which does not exist")
-        return channel
-
     def _receive_confirmation(self, payload: bytes) -> None:
         message = decode(ChannelOpenConfirmation, payload)
-        channel = self._channel(message.recipient_channel, payload[0])
+        channel = self._table.expect(message.recipient_channel, payload[0])
         channel.state.received(payload[0])
         opening = self._opening.pop(channel.number)
-        if message.sender_channel in self._peer_numbers:
+        if message.sender_channel in self._table.peer_numbers:
             raise RemoteProtocolError(f"the peer confirmed a channel with its number {message.sender_channel}, which is in use")
         self._opened(channel, message.sender_channel, message.initial_window_size, message.maximum_packet_size, by_peer=False)
         if opening.abandoned:
@@ -337,20 +314,15 @@ class Mux:
 
     def _receive_open_failure(self, payload: bytes) -> None:
         message = decode(ChannelOpenFailureMessage, payload)
-        channel = self._channel(message.recipient_channel, payload[0])
+        channel = self._table.expect(message.recipient_channel, payload[0])
         channel.state.received(payload[0])
         opening = self._opening.pop(channel.number)
         opening.failure = ChannelOpenFailure(message.reason_code, message.description)
         channel.state.refused()
         channel.outlet.closed = True
         channel.ended.set()
-        self._forget_refused(channel)
+        self._table.remove(channel)
         opening.answered.set()
-
-    def _forget_refused(self, channel: Channel) -> None:
-        del self.channels[channel.number]
-        self._free_numbers.append(channel.number)
-        self._granted_bytes -= channel.receive_window.size
 
     def _receive_adjust(self, payload: bytes) -> None:
         message = decode(ChannelWindowAdjust, payload)
@@ -359,19 +331,19 @@ class Mux:
             channel.outlet.adjust(message.bytes_to_add)
 
     def _receive_eof(self, payload: bytes) -> None:
-        channel = self._channel(decode(ChannelEof, payload).recipient_channel, payload[0])
+        channel = self._table.expect(decode(ChannelEof, payload).recipient_channel, payload[0])
         if channel.state.received(payload[0]):
             channel.receive_eof()
 
     def _receive_close(self, payload: bytes) -> None:
-        channel = self._channel(decode(ChannelClose, payload).recipient_channel, payload[0])
+        channel = self._table.expect(decode(ChannelClose, payload).recipient_channel, payload[0])
         channel.state.received(payload[0])
         channel.receive_close()
         self._forget_if_over(channel)
 
     def _receive_request(self, payload: bytes) -> None:
         message = decode(ChannelRequest, payload)
-        channel = self._channel(message.recipient_channel, payload[0])
+        channel = self._table.expect(message.recipient_channel, payload[0])
         if channel.state.received(payload[0]):
             channel.receive_request(message)
 

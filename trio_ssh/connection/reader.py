@@ -6,7 +6,7 @@ the mux without a copy of the payload; all else is small and is copied into byte
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -22,6 +22,7 @@ from ..wire.codec import decode, encode
 from ..wire.numbers import MessageNumber as M
 from ..wire.transport import Debug, Disconnect, Ignore, NewKeys, Ping, Pong, Unimplemented
 from .rekey_supervisor import InboundKeys, KexNews, Turn
+from .sockets import Receive, receiver_for
 from .transport import Transport
 
 NOISE_CLASSES: dict[int, type] = {M.IGNORE: Ignore, M.UNIMPLEMENTED: Unimplemented, M.DEBUG: Debug}
@@ -46,8 +47,8 @@ class Router:
         "_noise",
         "_opener",
         "_phases",
-        "_rekey_asked_at",
         "_receive_connection_message",
+        "_rekey_asked_at",
         "_skip_next",
         "_transport",
         "halted_at",
@@ -174,27 +175,6 @@ class Router:
         return False
 
 
-Receive = Callable[[memoryview], Awaitable[int]]
-
-
-def receiver_for(stream: trio.abc.ReceiveStream) -> Receive:
-    """How to fill a buffer from `stream`: straight from a socket, by a copy from any other stream. 0 means the end."""
-    if type(stream) is trio.SocketStream:
-        receive_into = stream.socket.recv_into
-
-        async def receive_from_socket(space: memoryview) -> int:
-            return await receive_into(space)
-
-        return receive_from_socket
-
-    async def receive_from_stream(space: memoryview) -> int:
-        data = await stream.receive_some(len(space))
-        space[: len(data)] = data
-        return len(data)
-
-    return receive_from_stream
-
-
 async def read_packets(
     stream: trio.abc.ReceiveStream,
     opener: Opener,
@@ -205,7 +185,8 @@ async def read_packets(
     muxes: trio.MemoryReceiveChannel[PacketSink],
     phases: PhaseTracker,
 ) -> None:
-    """Receive and route until the connection ends, which is always an exception: `ConnectionLost`, `RemoteProtocolError`, `NegotiationError`.
+    """Receive and route until the connection ends, which is always an exception: `ConnectionLost`, `RemoteProtocolError` or
+    `NegotiationError`.
 
     `keys` and `muxes` are the two turning points: what follows NEWKEYS and USERAUTH_SUCCESS is not touched before they have arrived.
     """

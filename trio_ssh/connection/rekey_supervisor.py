@@ -6,7 +6,8 @@ method's messages, "NEWKEYS taken") and requests for fresh keys: from a budget's
 One exchange, whoever began it:
 
     hold ── KEXINIT leaves ── the peer's KEXINIT ── the method's messages ── [slow maths in a thread] ── [host key policy]
-         ── in one synchronous act: NEWKEYS leaves, the sealer switches, what waited leaves ── the reader takes its key at the peer's NEWKEYS
+         ── in one synchronous act: NEWKEYS leaves, the sealer switches, what waited leaves
+         ── the reader takes its key at the peer's NEWKEYS
 
 What must stay true: the reader is never waited for except for its "NEWKEYS taken"; a request for fresh keys carries the generation of the
 key it is about, so that a late one about an old key starts nothing; no exchange begins before authentication is complete, except the
@@ -75,21 +76,31 @@ class InboundKeys:
 KexNews = Identification | PeerKexInit | bytes | Turn | FreshKeysWanted
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class OurIdentity:
+    """What we show the other side, and what we ask of it, in a key exchange."""
+
+    line: bytes
+    """Our identification without CR LF."""
+    host_keys: dict[str, PrivateKey] = attrs.field(factory=dict)
+    """A server's own, by host key algorithm."""
+    trust: Callable[[PublicKey], Awaitable[None]] | None = None
+    """A client's policy."""
+    first_payload: bytes = b""
+    """Sealed right behind the first NEWKEYS when the peer takes EXT_INFO."""
+
+
 @attrs.define(eq=False)
 class RekeySupervisor:
-    """One connection's keys. `host_keys` are the server's own, by host key algorithm; `trust` is the client's policy."""
+    """One connection's keys."""
 
     negotiator: Negotiator
     phases: PhaseTracker
     transport: Transport
     limits: Limits
-    our_line: bytes
+    us: OurIdentity
     random: Callable[[int], bytes]
-    host_keys: dict[str, PrivateKey]
-    trust: Callable[[PublicKey], Awaitable[None]] | None
     observer: Observer
-    first_payload: bytes
-    """Sealed right behind the first NEWKEYS when the peer takes EXT_INFO."""
     news_in: trio.MemorySendChannel[KexNews]
     news: trio.MemoryReceiveChannel[KexNews]
     keys_out: trio.MemorySendChannel[InboundKeys]
@@ -100,7 +111,7 @@ class RekeySupervisor:
     async def supervise_keys(self, transports: trio.MemorySendChannel[Transport]) -> None:
         """Run until cancelled; `transports` gets the transport once the first keys are in use."""
         self.transport.hold(Gate.STRICT_KEX)
-        self.transport.send_line_nowait(self.our_line + b"\r\n")
+        self.transport.send_line_nowait(self.us.line + b"\r\n")
         # A client's KEXINIT rides along with its line. A server's waits until it knows that SSH is spoken to it.
         ours = self._send_kexinit() if self.negotiator.role is Role.CLIENT else b""
         with _Patience(self.limits.identification_seconds, "identify itself") as patience:
@@ -206,8 +217,8 @@ class RekeySupervisor:
     def _transcript(self, ours: bytes, theirs: bytes) -> Transcript:
         peer_line = self.state.peer_line
         if self.negotiator.role is Role.CLIENT:
-            return Transcript(client_line=self.our_line, server_line=peer_line, client_kexinit=ours, server_kexinit=theirs)
-        return Transcript(client_line=peer_line, server_line=self.our_line, client_kexinit=theirs, server_kexinit=ours)
+            return Transcript(client_line=self.us.line, server_line=peer_line, client_kexinit=ours, server_kexinit=theirs)
+        return Transcript(client_line=peer_line, server_line=self.us.line, client_kexinit=theirs, server_kexinit=ours)
 
     async def _exchange_as_client(self, transcript: Transcript, negotiated: Negotiated, patience: _Patience) -> ExpectNewKeys:
         slow = KEX[negotiated.kex].slow
@@ -217,13 +228,13 @@ class RekeySupervisor:
         await_trust = await _run(slow, lambda: expect_reply.receive(reply))
         state = self.state
         if state.host_key is None or state.host_key.blob != await_trust.host_key.blob:
-            assert self.trust is not None
+            assert self.us.trust is not None
             with patience.suspended():
-                await self.trust(await_trust.host_key)
+                await self.us.trust(await_trust.host_key)
         return await_trust.trusted()
 
     async def _exchange_as_server(self, transcript: Transcript, negotiated: Negotiated) -> ExpectNewKeys:
-        expect_init = start_server(transcript, negotiated, self.host_keys[negotiated.host_key])
+        expect_init = start_server(transcript, negotiated, self.us.host_keys[negotiated.host_key])
         payload = await self._expect(bytes)
         reply, new = await _run(KEX[negotiated.kex].slow, lambda: expect_init.receive(payload))
         self.transport.send_nowait(reply)
@@ -254,7 +265,7 @@ class RekeySupervisor:
             budget_for(out_cipher, self.limits),
             lambda: self.ask(RekeyCause.SENT, generation),
             reset_sequence=new.negotiated.strict_kex,
-            first_payload=self.first_payload if first and new.negotiated.ext_info else b"",
+            first_payload=self.us.first_payload if first and new.negotiated.ext_info else b"",
         )
 
 

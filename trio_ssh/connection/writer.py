@@ -5,6 +5,7 @@ from __future__ import annotations
 import trio
 
 from ..errors import ConnectionLost
+from .sockets import sender_for
 from .transport import Transport
 
 
@@ -14,11 +15,12 @@ async def write_outbox(stream: trio.abc.SendStream, transport: Transport, bell: 
     Sealed bytes belong to this task: while one batch is being sent the next is collected in the other buffer, so nobody waits for the
     socket but us. A cancellation in mid-batch leaves the stream unusable, which is why this task is cancelled only at the very end.
     """
+    send = sender_for(stream)
     try:
         async for _ in bell:
             while (batch := transport.take_batch()) is not None:
-                await stream.send_all(batch)
-    except trio.BrokenResourceError as error:
+                await send(batch)
+    except (trio.BrokenResourceError, OSError) as error:
         raise ConnectionLost(f"the connection broke while sending: {error.__cause__ or error}") from error
     except trio.ClosedResourceError as error:
         raise ConnectionLost("the stream below the connection was closed") from error

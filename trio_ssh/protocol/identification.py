@@ -84,6 +84,8 @@ class IdentificationReader:
             raise RemoteProtocolError(f"the peer's identification {shown!r} names no software", reason=None)
         if parts[1] not in PROTOCOL_VERSIONS:
             raise RemoteProtocolError(
-                f"the peer speaks SSH protocol {printable(parts[1])}, not 2.0", reason=None, plain_text=b"Protocol major versions differ.\r\n"
+                f"the peer speaks SSH protocol {printable(parts[1])}, not 2.0",
+                reason=None,
+                plain_text=b"Protocol major versions differ.\r\n",
             )
         return line

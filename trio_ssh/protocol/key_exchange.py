@@ -1,4 +1,4 @@
-"""A key exchange as typed states: each object knows what is known by then and offers only what may come next (RFC 4253 §7, §8; RFC 5656 §4).
+"""A key exchange as typed states: each knows what is known by then and offers only what may come next (RFC 4253 §7, §8; RFC 5656 §4).
 
     client   start_client ──> ExpectKexReply ── KEX_REPLY, signature verified ──> AwaitTrust ── the host key is accepted ──> ExpectNewKeys
     server   start_server ──> ExpectKexInit  ── KEX_INIT, signed ───────────────────────────────────────────────────────> ExpectNewKeys

@@ -60,7 +60,7 @@ class Algorithms:
 
 @attrs.frozen(kw_only=True)
 class Negotiated:
-    """The algorithms in use. ``mac_*`` is "" where an AEAD cipher needs none. `strict_kex` and `ext_info` stay as the first exchange set them."""
+    """The algorithms in use. ``mac_*`` is "" where an AEAD cipher needs none. `strict_kex` and `ext_info` stay as first set."""
 
     kex: str
     host_key: str

@@ -75,7 +75,7 @@ class Opener:
         """Where to put what is received next; tell `received` how much it was."""
         left = self._end - self._start
         size = len(self._view)
-        if self._end == size or size - self._end < size // 2:
+        if size - self._end < size // 2:
             if left > size // 2:
                 self._resize(min(2 * size, LARGE_READ + self.packet_bytes_max + 1024))
             elif left == 0:
@@ -93,12 +93,12 @@ class Opener:
             self._small_reads += 1
         if self._end == len(self._view) and len(self._view) < LARGE_READ:
             self._resize(min(4 * len(self._view), 2 * LARGE_READ))  # it was filled to the brim: there is more where that came from
-        elif self._small_reads > SMALL_READS_BEFORE_SHRINKING and len(self._view) > SMALL_BUFFER and self.pending <= SMALL_BUFFER // 2:
+        elif self._small_reads > SMALL_READS_BEFORE_SHRINKING and len(self._view) > SMALL_BUFFER and self.pending < SMALL_BUFFER:
             self._resize(SMALL_BUFFER)
 
     def _resize(self, size: int) -> None:
         left = self._end - self._start
-        grown = memoryview(bytearray(max(size, left + SMALL_BUFFER)))
+        grown = memoryview(bytearray(size))
         grown[:left] = self._view[self._start : self._end]
         self._view, self._start, self._end = grown, 0, left
 

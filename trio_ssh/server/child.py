@@ -4,8 +4,8 @@ Theory of operation
 - No fork with Python code behind it (``preexec_fn``, ``pty.fork``): other threads may hold locks at that moment. `subprocess` does all that
   is needed between fork and exec in C: setsid, the switch to the user, the working directory.
 - The one thing it cannot do is to make a terminal the *controlling* one. On Linux a session leader without a controlling terminal gets the
-  first terminal that it opens by its path. So a shell does that and then becomes the program (`_at_terminal`). It costs 0.2 ms
-  with ``sh``, 0.7 ms with ``bash``; a Python helper that used TIOCSCTTY would cost 9 ms. Only ``bash`` can also choose the name a program is
+  first terminal that it opens by its path. So a shell does that and then becomes the program (`_at_terminal`). It costs 0.2 ms with
+  ``sh``, 0.7 ms with ``bash``; a Python helper that used TIOCSCTTY would cost 9 ms. Only ``bash`` can also choose the name a program is
   started under (``exec -a``), which is how a shell learns that it is a login shell; without it such a shell is told by ``-l``.
 - A process that has ended keeps its number until it is reaped. So we wait on a pidfd and reap last: as long as anybody here may send a
   signal to the process or its group, the number cannot belong to somebody else.
@@ -72,6 +72,7 @@ class Child:
     in_home: bool
     _pidfd: int | None
     has_ended: bool = False
+    _core_dumped: bool = False
 
     async def wait_ended(self) -> None:
         """Until the process itself has ended; it is not reaped yet (where the system has pidfds)."""
@@ -87,20 +88,19 @@ class Child:
             _signal_group(self.process.pid if group is None else group, number)
 
     async def reap(self) -> Ending:
-        """How it ended; waits for the end. To be called once."""
+        """How it ended; waits for the end. May be asked again."""
         await self.wait_ended()
-        core_dumped = self._pidfd is not None and _dumped_core(self.process.pid)
+        if self._pidfd is not None:
+            self._core_dumped = _dumped_core(self.process.pid)
         code = await self.process.wait()
         self._close_pidfd()
-        if code >= 0:
-            return Ending(code)
-        return Ending(128 - code, signal.Signals(-code).name.removeprefix("SIG") if -code in _SIGNALS else f"RT{-code}", core_dumped)
+        return Ending(code) if code >= 0 else Ending(128 - code, _signal_name(-code), self._core_dumped)
 
     async def hang_up(self, foreground: int | None, close_files: Callable[[], None]) -> None:
         """End the process, its group and the `foreground` one: a hang-up, then SIGTERM, then SIGKILL, each to whoever is left; then reap.
 
         For a client that has gone: shields itself from cancellation, and takes 2.5 seconds at most. The files are closed behind the first
-        signal, so that nobody dies of a broken pipe who has something to do on a hang-up.
+        step, so that nobody dies of a broken pipe who has something to do on a hang-up, and be it a shell that tells what its child died of.
         """
         left = {self.process.pid} if foreground is None else {self.process.pid, foreground}
         with trio.CancelScope(shield=True):
@@ -108,9 +108,9 @@ class Child:
                 for group in left:
                     _signal_group(group, number)
                     _signal_group(group, signal.SIGCONT)  # a stopped process would not see it otherwise
-                close_files()
                 with trio.move_on_after(seconds):
-                    left = await self._wait_gone(left)
+                    await self._wait_gone(left)
+                close_files()
                 if not left:
                     break
         self._close_pidfd()
@@ -118,16 +118,18 @@ class Child:
             _logger.warning("process %d does not end; it is left to itself", self.process.pid)
             trio.lowlevel.spawn_system_task(self.process.wait)
 
-    async def _wait_gone(self, groups: set[int]) -> set[int]:
-        """Reaps the child, then looks until nobody is left in those groups.
+    async def _wait_gone(self, groups: set[int]) -> None:
+        """Reaps the child, and takes those groups out of the set that nobody is left in, until it is empty.
 
-        The kernel gives no number away that is still a group's, and we look far more often than it can come round to the same number:
-        a group that has been there at every look is the one we mean.
+        The kernel gives no number away that is still a group's, and we look far more often than its numbers can come round: a group
+        that has been there at every look is the one we mean. The child's own number is safe until it is reaped.
         """
-        await self.process.wait()
-        while groups := {group for group in groups if _group_exists(group)}:
-            await trio.sleep(_LOOK_SECONDS)
-        return groups
+        while groups:
+            with trio.move_on_after(_LOOK_SECONDS):
+                await self.process.wait()
+                if _existing(groups):
+                    await trio.sleep_forever()
+            groups &= _existing(groups)
 
     def _close_pidfd(self) -> None:
         if self._pidfd is not None:
@@ -160,7 +162,7 @@ async def start_child(
                 raise
             process = await _open([to_bytes(word) for word in arguments], stdio, cwd="/", **options)
             in_home = False
-    return Child(process, in_home, os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None)
+    return Child(process, in_home, _pidfd_of(process.pid))
 
 
 async def _open(command: list[bytes], stdio: tuple[int, int, int], **options: Any) -> trio.Process:
@@ -189,22 +191,42 @@ def _signal_group(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def _group_exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _existing(groups: set[int]) -> set[int]:
+    """Those that somebody is in, whoever it is."""
+    found = set()
+    for group in groups:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            continue
+        except PermissionError:  # somebody is, who is not ours
+            pass
+        found.add(group)
+    return found
+
+
+def _pidfd_of(pid: int) -> int | None:
+    """None where the system has none, or none left: then the child is reaped as soon as it ends."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    with contextlib.suppress(OSError):
+        return os.pidfd_open(pid)
+    return None
 
 
 def _dumped_core(pid: int) -> bool:
-    result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    return result is not None and result.si_code == os.CLD_DUMPED
+    """Of a process that has ended and is not reaped."""
+    with contextlib.suppress(ChildProcessError):  # somebody has told the kernel to reap our children by itself
+        result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return result is not None and result.si_code == os.CLD_DUMPED
+    return False
 
 
-_SIGNALS = frozenset(int(number) for number in signal.Signals)
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name.removeprefix("SIG")
+    except ValueError:  # one of the real-time signals between the first and the last
+        return f"RTMIN+{number - signal.SIGRTMIN}"
 
 
 # --- signals that we ignore --------------------------------------------------------------------------------------------------------------

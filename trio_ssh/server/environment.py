@@ -49,9 +49,9 @@ def child_environment(
 
 
 def address_variables(peer: str, local: str = "") -> dict[str, str]:
-    """SSH_CLIENT and SSH_CONNECTION, from the ends of a TCP connection as text, "192.0.2.1 port 22". Nothing where the peer is no such text.
+    """SSH_CLIENT and SSH_CONNECTION, from the ends of a TCP connection as text: "192.0.2.1 port 22".
 
-    An unknown end of ours is "UNKNOWN 65535", as OpenSSH has it.
+    Nothing where the peer is no such text; an unknown end of ours is "UNKNOWN 65535", as OpenSSH has it.
     """
     theirs, ours = _endpoint(peer), _endpoint(local) or ("UNKNOWN", "65535")
     if theirs is None:

@@ -75,11 +75,10 @@ class Files:
             with contextlib.suppress(trio.BrokenResourceError):
                 await self.input.send_all(self.pty.end_of_input(at_line_start=at_line_start))
 
-    async def send_outputs(self, session: ServerSession) -> None:
-        """What the process writes goes out until all of it has been sent; then an EOF tells so. Raises what `session` raises."""
-        async with trio.open_nursery() as nursery:
-            for output in self.outputs:
-                nursery.start_soon(output.run)
+    async def end_output(self, session: ServerSession) -> None:
+        """When all that the process writes has been sent, an EOF tells so. Raises what `session` raises."""
+        for output in self.outputs:
+            await output.ended.wait()
         await session.send_eof()
 
 

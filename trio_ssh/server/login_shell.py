@@ -18,11 +18,12 @@ def login_shell(
     """A handler for `serve`: the login shell, commands and subsystems of the account that the session's user has on this machine.
 
     A session with a terminal gets a pseudo-terminal of the operating system. `subsystems` gives a command line for each name, which the
-    account's shell executes. `environ` is set above everything else. `account` names the one account that serves every user;
-    without it each user needs an account of the same name. A server that does not run as root can serve its own account only: another one is
+    account's shell executes. `environ` is set above everything else. `account` names the one account that serves every user; without
+    it each user needs an account of the same name. A server that does not run as root can serve its own account only: another one is
     refused with exit status 1 and a line that says why.
 
-    When the client goes away the processes get SIGHUP, then SIGTERM and SIGKILL; those that have made themselves a session of their own live on.
+    When the client goes away the processes get SIGHUP, then SIGTERM and SIGKILL; those that have made themselves an OS session of their
+    own live on.
     """
     known = dict(subsystems or {})
     setting = Setting(dict(environ or {}))

@@ -24,18 +24,22 @@ Send = Callable[[memoryview], Awaitable[None]]
 class Output:
     """One file that the process writes to, read until its end and sent on.
 
-    `silent` is set when nothing has come for as long as `expect_silence` allowed, or at the end.
+    `silent` is set when nothing has come for as long as `expect_silence` allowed, or at the end; `ended` at the end.
     """
 
     source: trio.lowlevel.FdStream
     send: Send
     silent: trio.Event = attrs.field(factory=trio.Event)
+    ended: trio.Event = attrs.field(factory=trio.Event)
     _silence_seconds: float = math.inf
     _silence_is_end: bool = False
     _waiting: trio.CancelScope | None = None
 
     def expect_silence(self, seconds: float, *, is_end: bool) -> None:
-        """The process has ended: what is there is still sent, however slow the client is; then `silent` is set, and it is the end if `is_end`."""
+        """The process has ended. What is there is still sent, however slow the client is; after that so much silence sets `silent`.
+
+        With `is_end` it is the end as well.
+        """
         self._silence_seconds = seconds
         self._silence_is_end = is_end
         if self._waiting is not None:
@@ -49,6 +53,7 @@ class Output:
             if size == len(buffer) < READ_BYTES_MAX:
                 buffer = memoryview(bytearray(4 * size))
         self.silent.set()
+        self.ended.set()
 
     async def _next(self, buffer: memoryview) -> int:
         """How many bytes have come, 0 at the end."""

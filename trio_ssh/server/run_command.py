@@ -23,10 +23,10 @@ def run_command(
 ) -> Handler:
     """A handler for `serve`: every session runs this command, at a terminal if the client asked for one.
 
-    A text is executed by the account's shell; a sequence is executed as it is, its first word a path or a name in PATH; a function chooses
-    one of both for each session. What the client asked for is in the variable SSH_ORIGINAL_COMMAND (a subsystem by its name; nothing for a
-    shell). `environ` and `account` are as for `login_shell`. Signals that the client asks for (RFC 4254 §6.9) do not reach the command unless
-    `takes_signals`; keys like Ctrl-C at a terminal do.
+    A text is executed by the account's shell; a sequence is executed as it is, its first word a path or a name in PATH; a function
+    chooses one of both for each session. What the client asked for is in the variable SSH_ORIGINAL_COMMAND (a subsystem by its name;
+    nothing for a shell). `environ` and `account` are as for `login_shell`. Signals that the client asks for (RFC 4254 §6.9) do not reach
+    the command unless `takes_signals`; keys like Ctrl-C at a terminal do.
     """
 
     async def serve_command(session: ServerSession) -> int:

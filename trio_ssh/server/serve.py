@@ -192,7 +192,7 @@ class _Server:
         def prepare(channel: Channel) -> None:
             requests = SessionRequests(self.options.sessions, start)
             channel.on_request = requests
-            channel.on_end = requests.close
+            channel.when_ended(requests.close)
             sessions.append(ServerSession(channel, requests, connection.username, peer))
 
         def start() -> None:
@@ -205,24 +205,17 @@ class _Server:
 
     async def _serve_session(self, session: ServerSession, channel: Channel) -> None:
         """Run the handler until it returns or its client goes away, and say how it ended."""
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_when_over, channel, nursery.cancel_scope)
-                try:
-                    status = await self.handler(session)
-                    session.exit_nowait(0 if status is None else status)
-                except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                    _log.info("%s: a session ended: %s", session.peer, error)
-                except Exception:
-                    _log.exception("%s: a session's handler failed", session.peer)
-                    session.exit_nowait(FAILED)
-                nursery.cancel_scope.cancel()
-        finally:
-            channel.end_output_nowait()
-            channel.close_nowait()
-
-
-async def _cancel_when_over(channel: Channel, scope: trio.CancelScope) -> None:
-    """The client has closed the channel, or is gone: nobody is there to be served."""
-    await channel.ended.wait()
-    scope.cancel()
+        with trio.CancelScope() as scope:
+            channel.when_ended(scope.cancel)
+            try:
+                status = await self.handler(session)
+                session.exit_nowait(0 if status is None else status)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                _log.info("%s: a session ended: %s", session.peer, error)
+            except Exception:
+                _log.exception("%s: a session's handler failed", session.peer)
+                session.exit_nowait(FAILED)
+            finally:
+                # Synchronous: they leave in this order even when we are being cancelled.
+                channel.end_output_nowait()
+                channel.close_nowait()

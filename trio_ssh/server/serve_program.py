@@ -1,8 +1,8 @@
 """`serve_program`: one program of the operating system for one session, from its start to its exit status.
 
 The life of it: files are opened, the process is started at their other ends, and tasks carry input, output, window sizes and signals.
-When the process has ended *and* its output is sent, so is its exit status. As with OpenSSH, a process in the background that still
-holds the pipes keeps the session open, because it may still have something to say; one that only shares the terminal does not.
+When the process has ended and its output is sent, so is its exit status. As with OpenSSH, a process in the background that still
+holds the pipes keeps the session open behind the exit status, because it may have something to say; one that shares the terminal does not.
 When the client goes first, the process is told by a hang-up and does not outlive it for long (`Child.hang_up`).
 """
 
@@ -22,14 +22,14 @@ from .files import Files, open_files
 from .session import ServerSession
 
 REFUSED = 1
-NOT_EXECUTABLE, NOT_FOUND = 126, 127  # what shells say
+_NOT_STARTED: dict[type[Exception], int] = {PermissionError: 126, FileNotFoundError: 127}  # what shells say
 
 # RFC 4254 §6.10; others carry the domain of who named them, and OpenSSH named one of this kind before (INFO@openssh.com).
-_RFC_SIGNALS = frozenset("ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2".split())
+_RFC_SIGNALS = frozenset(["ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"])
 
-# After the process at a terminal has ended: how long the terminal may be silent until nothing more is expected from it. The kernel hangs it up
-# when the leader of its session ends, so this is waited for only where the leader had given up the terminal before.
-_TERMINAL_QUIET_SECONDS = 0.25
+# How long after the end of the process its files may be silent until we stop waiting for their end. It is waited for only where somebody
+# else still has them: a process in the background, mostly.
+_SILENCE_SECONDS = 0.25
 
 
 async def tell(session: ServerSession, text: str) -> None:
@@ -63,7 +63,7 @@ class Setting:
 
 
 async def serve_program(session: ServerSession, account: Account, program: Program, setting: Setting) -> int:
-    """Run it as that account for that session. Gives the exit status; an exit signal is reported to the session before.
+    """Run it as that account for that session. Gives the exit status (128 + its number for a signal); the session is told before.
 
     A program that cannot be started is told to the client: status 127 if it was not found, 126 if it cannot be executed, else 1.
     """
@@ -77,14 +77,11 @@ async def serve_program(session: ServerSession, account: Account, program: Progr
     except (OSError, ValueError) as error:  # ValueError: a NUL in the command
         files.close()
         await tell(session, f"{program.executable}: {error.strerror if isinstance(error, OSError) else error}")
-        return {FileNotFoundError: NOT_FOUND, PermissionError: NOT_EXECUTABLE}.get(type(error), REFUSED)
+        return _NOT_STARTED.get(type(error), REFUSED)
     except BaseException:
         files.close()
         raise
     ending = await _see_through(session, account, child, files, setting)
-    if ending.signal_name is not None:
-        name = ending.signal_name
-        await session.exit_by_signal(name if name in _RFC_SIGNALS else f"{name}@openssh.com", core_dumped=ending.core_dumped)
     return ending.status
 
 
@@ -113,16 +110,16 @@ async def _see_through(session: ServerSession, account: Account, child: Child, f
     finally:
         if child.has_ended:
             files.close()
+            with trio.CancelScope(shield=True):  # it has ended: there is nothing to wait for
+                await child.reap()
         else:
             await child.hang_up(files.foreground_group(), files.close)
-        with trio.CancelScope(shield=True):  # it has ended: nothing is waited for
-            ending = await child.reap()
-    return ending
+    return await child.reap()
 
 
 async def _converse(session: ServerSession, child: Child, files: Files, setting: Setting) -> None:
     """Until the process has ended and its output is sent, or until the client is gone."""
-    sent = trio.Event()
+    all_sent = trio.Event()
 
     async def unless_gone(work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -130,20 +127,33 @@ async def _converse(session: ServerSession, child: Child, files: Files, setting:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             nursery.cancel_scope.cancel()
 
-    async def send_outputs() -> None:
-        await files.send_outputs(session)
-        sent.set()
+    async def end_output() -> None:
+        await files.end_output(session)
+        all_sent.set()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(unless_gone, lambda: files.feed(session))
-        nursery.start_soon(unless_gone, send_outputs)
+        for output in files.outputs:
+            nursery.start_soon(unless_gone, output.run)
+        nursery.start_soon(unless_gone, end_output)
         nursery.start_soon(_pass_resizes, session, files)
         nursery.start_soon(_pass_signals, session, child, files, setting.takes_signals)
         await child.wait_ended()
-        if files.pty is not None:
-            files.outputs[0].finish_soon(_TERMINAL_QUIET_SECONDS)
-        await sent.wait()
+        for output in files.outputs:
+            output.expect_silence(_SILENCE_SECONDS, is_end=files.pty is not None)
+        for output in files.outputs:
+            await output.silent.wait()
+        await _report(session, await child.reap())
+        await all_sent.wait()
         nursery.cancel_scope.cancel()
+
+
+async def _report(session: ServerSession, ending: Ending) -> None:
+    if ending.signal_name is None:
+        await session.exit(ending.status)
+    else:
+        name = ending.signal_name if ending.signal_name in _RFC_SIGNALS else f"{ending.signal_name}@openssh.com"
+        await session.exit_by_signal(name, ending.core_dumped)
 
 
 async def _pass_resizes(session: ServerSession, files: Files) -> None:

@@ -22,7 +22,7 @@ from ..wire.patterns import PatternList, compile_pattern_list
 SIGNALS_WAITING = 16
 LINE_BYTES_MAX = 64 * 1024
 TERM_CHARACTERS_MAX = 64
-SIGNAL_NAMES = frozenset("ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2 INFO".split())
+SIGNAL_NAMES = frozenset(["ABRT", "ALRM", "FPE", "HUP", "ILL", "INFO", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"])
 
 
 @attrs.frozen(kw_only=True)

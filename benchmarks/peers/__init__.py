@@ -1,0 +1,1 @@
+"""One program for each implementation, all with the same verbs: see `benchmarks.peers.common`."""

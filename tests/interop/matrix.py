@@ -1,0 +1,79 @@
+"""Which algorithms are tried together, and which of ours another program has too."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+from collections.abc import Collection, Iterable
+
+import attrs
+import pytest
+
+from trio_ssh import Algorithms
+from trio_ssh.crypto.suites import SUPPORTED_CIPHERS, SUPPORTED_KEX, SUPPORTED_MACS, is_aead
+from trio_ssh.keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
+
+
+@attrs.frozen
+class Suite:
+    """One algorithm of each kind."""
+
+    kex: str
+    host_key: str
+    cipher: str
+    mac: str
+
+    def algorithms(self) -> Algorithms:
+        return Algorithms(kex=(self.kex,), host_keys=(self.host_key,), ciphers=(self.cipher,), macs=(self.mac,))
+
+    def __str__(self) -> str:
+        protection = [self.cipher] if is_aead(self.cipher) else [self.cipher, self.mac]
+        return "+".join([self.kex, self.host_key, *protection]).replace("@openssh.com", "")
+
+
+@attrs.frozen
+class Shared:
+    """What a peer has of what we have, in our order."""
+
+    kex: tuple[str, ...]
+    host_keys: tuple[str, ...]
+    ciphers: tuple[str, ...]
+    macs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kex: Iterable[str], host_keys: Iterable[str], ciphers: Iterable[str], macs: Iterable[str]) -> Shared:
+        return cls(
+            _common(SUPPORTED_KEX, set(kex)),
+            _common(DEFAULT_HOST_KEY_ALGORITHMS, set(host_keys)),
+            _common(SUPPORTED_CIPHERS, set(ciphers)),
+            _common(SUPPORTED_MACS, set(macs)),
+        )
+
+    @classmethod
+    def with_openssh(cls) -> Shared:
+        """As this machine's `ssh` tells; all of ours where there is none, so that the tests are there to be skipped or to fail."""
+        program = shutil.which("ssh")
+        if program is None:
+            return cls.of(SUPPORTED_KEX, DEFAULT_HOST_KEY_ALGORITHMS, SUPPORTED_CIPHERS, SUPPORTED_MACS)
+        return cls.of(*(_ask(program, kind) for kind in ("kex", "HostKeyAlgorithms", "cipher", "mac")))
+
+    def suites(self) -> list[Suite]:
+        """Every key exchange with every host key, and every cipher with every MAC, in as few connections as the first takes."""
+        exchanges = list(itertools.product(self.kex, self.host_keys))
+        protections = [(cipher, mac) for cipher in self.ciphers for mac in (self.macs[:1] if is_aead(cipher) else self.macs)]
+        count = max(len(exchanges), len(protections))
+        pairs = zip(itertools.cycle(exchanges), itertools.cycle(protections), strict=False)
+        return [Suite(*exchange, *protection) for exchange, protection in itertools.islice(pairs, count)]
+
+
+def each_suite(shared: Shared) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("suite", shared.suites(), ids=str)
+
+
+def _common(ours: tuple[str, ...], theirs: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in ours if name in theirs)
+
+
+def _ask(program: str, kind: str) -> list[str]:
+    return subprocess.run([program, "-Q", kind], check=True, capture_output=True, text=True, timeout=30).stdout.split()
