@@ -36,12 +36,17 @@ def sshd(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def serve_ours(keyring: Keyring, nursery: trio.Nursery) -> StartServer:
-    """``server = await serve_ours()``: our own server, until the test ends."""
+def deadline(nursery: trio.Nursery) -> None:
+    """The test fails when it takes longer than a minute."""
     nursery.start_soon(_ring)
-    return StartServer(keyring, nursery)
 
 
 async def _ring() -> None:
     await trio.sleep(TEST_SECONDS)
     raise TimeoutError(f"the test has not ended in {TEST_SECONDS} s")
+
+
+@pytest.fixture
+def serve_ours(keyring: Keyring, nursery: trio.Nursery, deadline: None) -> StartServer:
+    """``server = await serve_ours()``: our own server, until the test ends."""
+    return StartServer(keyring, nursery)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 import attrs
 import trio
 
 import trio_ssh
 from tests.interop.keyring import Keyring
+
+E = TypeVar("E", bound=trio_ssh.Event)
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -98,16 +101,32 @@ SERVICES: dict[str, Callable[..., Awaitable[int]]] = {
 }
 
 
-@attrs.define
+@attrs.define(eq=False)
 class OurServer:
     """A `trio_ssh.serve` in the test's nursery: its port, and what its observer has seen."""
 
-    port: int
-    events: list[trio_ssh.Event]
+    port: int = 0
+    events: list[trio_ssh.Event] = attrs.field(factory=list)
+    _seen: trio.Event = attrs.field(factory=trio.Event)
+
+    def observe(self, event: trio_ssh.Event) -> None:
+        self.events.append(event)
+        self._seen.set()
+        self._seen = trio.Event()
+
+    def all_of(self, kind: type[E]) -> list[E]:
+        """The events of that kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def first(self, kind: type[E]) -> E:
+        """The first event of that kind; waits for it."""
+        while not (found := self.all_of(kind)):
+            await self._seen.wait()
+        return found[0]
 
     def rekeys(self) -> list[trio_ssh.RekeyCause]:
         """Why each key exchange behind the first began, over all connections."""
-        causes = [event.cause for event in self.events if isinstance(event, trio_ssh.KeyExchangeDone)]
+        causes = [event.cause for event in self.all_of(trio_ssh.KeyExchangeDone)]
         return [cause for cause in causes if cause is not trio_ssh.RekeyCause.FIRST]
 
 
@@ -125,7 +144,7 @@ class StartServer:
         algorithms: trio_ssh.Algorithms | None = None,
         limits: trio_ssh.Limits | None = None,
     ) -> OurServer:
-        events: list[trio_ssh.Event] = []
+        server = OurServer()
         run = partial(
             trio_ssh.serve,
             handler,
@@ -137,10 +156,11 @@ class StartServer:
             ),
             algorithms=algorithms,
             limits=limits,
-            observer=events.append,
+            observer=server.observe,
         )
         listeners: list[trio.SocketListener] = await self.nursery.start(run)
-        return OurServer(listeners[0].socket.getsockname()[1], events)
+        server.port = listeners[0].socket.getsockname()[1]
+        return server
 
 
 PASSWORD = "correct horse"

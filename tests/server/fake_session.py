@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import trio
 import trio.testing
 
 from trio_ssh.connection.terminal import Terminal
+from trio_ssh.server.login_shell import Handler
 from trio_ssh.server.session import ServerSession
 
 MY_NAME = pwd.getpwuid(os.geteuid()).pw_name
@@ -38,7 +41,7 @@ class FakeSession:
         username: str = MY_NAME,
         environ: dict[str, str] | None = None,
         tight: bool = False,
-        peer: str = "192.0.2.1 port 40000",
+        peer: str = "",
     ) -> None:
         self.command = command
         self.terminal = terminal
@@ -46,8 +49,9 @@ class FakeSession:
         self.username = username
         self.environ = environ or {}
         self.peer = peer
-        pair = trio.testing.lockstep_stream_pair if tight else trio.testing.memory_stream_pair
-        self._stream, self.client = pair()
+        self._stream: trio.abc.HalfCloseableStream
+        self.client: trio.abc.HalfCloseableStream
+        self._stream, self.client = trio.testing.lockstep_stream_pair() if tight else trio.testing.memory_stream_pair()
         self.stderr = Collected()
         self.signals_in, self.signals = trio.open_memory_channel[str](16)
         self.resizes_in, self.resizes = trio.open_memory_channel[Terminal](1)
@@ -76,6 +80,9 @@ class FakeSession:
         self.ending = how
         self.ended.set()
 
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
     @property
     def as_session(self) -> ServerSession:
         return cast(ServerSession, self)
@@ -98,3 +105,32 @@ class FakeSession:
 
     async def read_all(self) -> bytes:
         return b"".join([bytes(chunk) async for chunk in self.client])
+
+
+@asynccontextmanager
+async def serving(session: FakeSession, handler: Handler) -> AsyncIterator[trio.CancelScope]:
+    """The handler runs beside the block and is over at its end; the scope stands for the client: cancelled, it has gone."""
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+
+            async def serve() -> None:
+                with scope:
+                    status = await handler(session.as_session)
+                    if session.ending is None:
+                        await session.exit(status)
+                session.close()
+
+            nursery.start_soon(serve)
+            yield scope
+
+
+async def run(session: FakeSession, handler: Handler, stdin: bytes = b"") -> bytes:
+    """All output of the session, `stdin` given and ended first."""
+    async with serving(session, handler):
+        if stdin:
+            await session.client.send_all(stdin)
+        await session.client.send_eof()
+        await session.ended.wait()
+    await session.aclose()
+    return await session.read_all()

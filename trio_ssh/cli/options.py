@@ -27,3 +27,9 @@ def read_options(words: Sequence[str], known: str, supported: str) -> tuple[list
         if option[1:] not in supported:
             raise UsageError(f"the option {option} is not supported")
     return [(option[1:], value) for option, value in options], rest
+
+
+def quoted(value: str) -> str:
+    """One word of a configuration line."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -13,7 +13,7 @@ import attrs
 
 from ..config import SSHConfig
 from ..errors import printable
-from .options import UsageError, read_options
+from .options import UsageError, quoted, read_options
 
 USAGE = """usage: trio-ssh [-46aknNqstTvVx] [-c ciphers] [-E log_file] [-F config_file] [-i identity_file]
                 [-l user] [-m macs] [-o option] [-p port] destination [command [argument ...]]"""
@@ -136,12 +136,12 @@ def _settings(options: Sequence[tuple[str, str]]) -> list[str]:
         if letter == "o":
             found.append(value)
         elif letter in _AS_OPTIONS:
-            found.append(f"{_AS_OPTIONS[letter]}={_quoted(value)}")
+            found.append(f"{_AS_OPTIONS[letter]}={quoted(value)}")
     return found
 
 
 def _of_destination(user: str | None, port: int | None) -> list[str]:
-    settings = [] if user is None else [f"User={_quoted(user)}"]
+    settings = [] if user is None else [f"User={quoted(user)}"]
     return settings if port is None else [*settings, f"Port={port}"]
 
 
@@ -163,9 +163,3 @@ def _terminal(flags: str) -> TerminalWish:
 def _family(flags: str) -> Family:
     last = [flag for flag in flags if flag in "46"][-1:]
     return {"4": Family.IPV4, "6": Family.IPV6}[last[0]] if last else Family.ANY
-
-
-def _quoted(value: str) -> str:
-    """One word of a configuration line."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -108,7 +108,7 @@ async def _until_signalled(server: Server, sockets: Sequence[socket.socket], onc
 
 async def _end_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
     async for number in signals:
-        if number == signal.SIGHUP and not sys.stderr.isatty():
+        if number == signal.SIGHUP and not os.isatty(2):
             log.warning("Received signal %d; the configuration cannot be read again: start the server anew.", number)
             continue
         log.info("Received signal %d; terminating.", number)

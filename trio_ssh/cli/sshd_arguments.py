@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import attrs
 
 from ..config import SSHDConfig
-from .options import UsageError, read_options
+from .options import UsageError, quoted, read_options
 
 USAGE = """usage: trio-sshd [-DdeitTV] [-E log_file] [-f config_file] [-h host_key_file] [-o option] [-p port]"""
 
-_KNOWN = "46b:C:c:DdE:ef:G:g:h:ik:o:p:qRrT:tu:V"
+_KNOWN = "46b:C:c:DdE:ef:Gg:h:ik:o:p:qRrTtu:V"
 _SUPPORTED = "DdEefhiopqTtV"
 _AS_OPTIONS = {"h": "HostKey", "p": "Port"}
 
@@ -41,12 +41,12 @@ class ServerInvocation:
 
 def parse_arguments(words: Sequence[str]) -> ServerInvocation:
     """Understand the words behind the program's name. Raises `UsageError`, and `ConfigError` for a bad ``-o`` and the like."""
-    options, rest = read_options(words, _KNOWN.replace("T:", "T").replace("G:", "G"), _SUPPORTED)
+    options, rest = read_options(words, _KNOWN, _SUPPORTED)
     if rest:
         raise UsageError(f"there is nothing to do with the word '{rest[0]}'\n{USAGE}")
     flags = "".join(letter for letter, _ in options)
     last = dict(options)
-    settings = [value if letter == "o" else f'{_AS_OPTIONS[letter]}="{value}"' for letter, value in options if letter in "ohp"]
+    settings = [value if letter == "o" else f"{_AS_OPTIONS[letter]}={quoted(value)}" for letter, value in options if letter in "ohp"]
     if "d" in flags:
         settings.append(f"LogLevel=DEBUG{min(flags.count('d'), 3)}")
     elif "q" in flags:

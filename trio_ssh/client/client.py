@@ -46,9 +46,11 @@ class Client:
         Raises `ProcessFailed` unless the exit status is 0 (`check=False`: never), `ChannelOpenFailure`, `RequestDenied`. Cancelled, the
         channel is closed on both sides, which ends the command on most servers.
         """
-        async with self.open_process(command, environ=environ, terminal=terminal, stderr=stderr) as process:
+        fields = encode(Exec(command.encode("utf-8", "surrogateescape")))
+        async with self._open_session("exec", fields, environ, terminal, stderr, end_input=not input) as process:
             process.collect()
-            await process.feed(input)
+            if input:
+                await process.feed(input)
             status = await process.wait_closed()
             output, errors = process.collected
         signal = process.exit_signal.name if process.exit_signal is not None else None
@@ -89,8 +91,16 @@ class Client:
 
     @asynccontextmanager
     async def _open_session(
-        self, request: str, fields: bytes, environ: Mapping[str, str] | None, terminal: Terminal | None, stderr: Stderr
+        self,
+        request: str,
+        fields: bytes,
+        environ: Mapping[str, str] | None,
+        terminal: Terminal | None,
+        stderr: Stderr,
+        *,
+        end_input: bool = False,
     ) -> AsyncIterator[Process]:
+        """`end_input`: there will be no stdin, and the server may know it with the request."""
         processes: list[Process] = []
 
         def prepare(channel: Channel) -> None:
@@ -104,7 +114,7 @@ class Client:
             if terminal is not None:
                 process.terminal = terminal
                 await channel.request("pty-req", terminal.pty_request())
-            await channel.request(request, fields)
+            await channel.request(request, fields, then=channel.end_output_nowait if end_input else None)
             yield process
         finally:
             # Synchronous, so that CLOSE leaves even when we are cancelled; then the peer's is waited for, if there is time.

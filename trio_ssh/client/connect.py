@@ -162,15 +162,21 @@ class _Block:
         self._manager = trio.open_nursery()
 
     async def enter(self) -> Client:
+        connection = self._connection
         nursery = await self._manager.__aenter__()
         try:
-            mux = await nursery.start(self._connection.run)
+            nursery.start_soon(connection.run)
+            await connection.settled.wait()
+            if connection.mux is None:
+                await connection.ended.wait()
+                raise connection.cause or ConnectionLost("the connection was closed")
         except BaseException as error:
-            # The connection has closed itself; the nursery is empty and must be left by the rules.
+            # Cancelled or refused: the connection closes itself, and the nursery must be left by the rules.
+            nursery.cancel_scope.cancel()
             with single_cause():
                 await self._manager.__aexit__(type(error), error, error.__traceback__)
             raise
-        return Client(self._connection, mux)
+        return Client(connection, connection.mux)
 
     async def leave(self, exc: BaseException | None) -> None:
         """Every shield in here has a deadline: `Connection.run` flushes for one second at most."""

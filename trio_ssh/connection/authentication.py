@@ -77,6 +77,8 @@ class IdentityProver:
     messages: trio.MemoryReceiveChannel[bytes]
     plan: ClientPlan
     observer: Observer | None
+    eager: bool = False
+    """The server is known to take our first request right behind the service request: a round trip less."""
     _signature_algorithms: tuple[str, ...] | None = None
     _methods_left: tuple[str, ...] | None = None
     _partial_success: bool = False
@@ -85,9 +87,11 @@ class IdentityProver:
     async def prove_identity(self) -> None:
         """Returns when the server has granted access. Raises `AuthenticationFailed` when nothing is left to try."""
         self.transport.send_nowait(self.machine.request_service())
-        while not isinstance(await self._answer(), ServiceAccepted):
+        while not self.eager and not isinstance(await self._answer(), ServiceAccepted):
             pass
         offers = await self.plan.offers()
+        while self.messages.statistics().current_buffer_used:
+            await self._answer()  # an EXT_INFO that is here already has a say in the choice of algorithms
         if not offers and await self._ask(self.machine.request_none(), "none"):
             return
         for offer in offers:
@@ -200,11 +204,11 @@ class IdentityChecker:
     messages: trio.MemoryReceiveChannel[bytes]
     policy: Authenticator
     observer: Observer | None
-    granted: Callable[[bytes], None]
-    """Called with the SUCCESS payload: sends it and lets the connection protocol begin, in one synchronous act."""
+    granted: Callable[[str, bytes], None]
+    """Called with the user's name and the SUCCESS payload: sends it and lets the connection protocol begin, in one synchronous act."""
 
-    async def check_identity(self) -> str:
-        """The name of the user who was let in. Raises `RemoteProtocolError` when the client breaks a rule or tries too often."""
+    async def check_identity(self) -> None:
+        """Returns when somebody was let in. Raises `RemoteProtocolError` when the client breaks a rule or tries too often."""
         while True:
             event = self.machine.receive(await self.messages.receive())
             if isinstance(event, ServiceWanted):
@@ -212,7 +216,7 @@ class IdentityChecker:
             elif isinstance(event, Hopeless):
                 await self._refuse(event.method, event.why, trio.current_time(), counts=event.counts)
             elif isinstance(event, AuthAttempt) and await self._decide(event):
-                return event.username
+                return
             elif isinstance(event, ExtensionsNoted):
                 _log.debug("the client's extensions: %s", [printable(name) for name in event.extensions])
 
@@ -228,7 +232,7 @@ class IdentityChecker:
         if question:
             self.transport.send_nowait(self.machine.key_would_do(attempt))
             return False
-        self.granted(self.machine.grant())
+        self.granted(attempt.username, self.machine.grant())
         return True
 
     async def _ask_policy(self, attempt: AuthAttempt) -> Verdict:

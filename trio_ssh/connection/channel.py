@@ -129,13 +129,19 @@ class Channel(trio.abc.HalfCloseableStream):
 
     # -- requests ----------------------------------------------------------------------------------------------------------------
 
-    async def request(self, request_type: str, request_fields: bytes = b"") -> None:
-        """Ask and wait for the answer. Raises `RequestDenied`, `ConnectionLost`, or what a stream raises when it cannot send."""
+    async def request(self, request_type: str, request_fields: bytes = b"", *, then: Callable[[], None] | None = None) -> None:
+        """Ask and wait for the answer; `then()` can send more behind the question, in the same batch.
+
+        Raises `RequestDenied`, `ConnectionLost`, or what a stream raises when it cannot send.
+        """
         self._check_alive()
         await self._transport.wait_uncrowded()
         self._check_alive()
         self._transport.send_nowait(encode(ChannelRequest(self.outlet.recipient, request_type, True, request_fields)))
-        await wait_reply(self.replies.place(), f"the {request_type} request")
+        reply = self.replies.place()
+        if then is not None:
+            then()
+        await wait_reply(reply, f"the {request_type} request")
 
     def request_nowait(self, request_type: str, request_fields: bytes = b"") -> None:
         """Tell, without wanting an answer. Nothing is sent on a channel that is closing."""

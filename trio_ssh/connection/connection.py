@@ -16,7 +16,7 @@ import trio
 from ..errors import AuthenticationFailed, ConnectionLost, HostKeyError, LocalProtocolError, NegotiationError, RemoteProtocolError, SSHError
 from ..keys.key import PrivateKey, PublicKey
 from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
-from ..protocol.auth_client import ClientAuthentication, extensions_of_server
+from ..protocol.auth_client import ClientAuthentication, extensions_of_server, is_tested
 from ..protocol.auth_server import ServerAuthentication
 from ..protocol.identification import IdentificationReader, identification_line
 from ..protocol.limits import Limits
@@ -30,7 +30,7 @@ from ..wire.numbers import DisconnectReason
 from .authentication import Authenticator, ClientPlan, IdentityChecker, IdentityProver
 from .events import ConnectionEnded, Event, KeyExchangeDone, Observer, RekeyCause, contained
 from .keepalive import keep_alive
-from .mux import Mux
+from .mux import Mux, OpenHandler
 from .reader import PacketSink, Router, read_packets
 from .rekey_supervisor import KEX_NEWS_WAITING, InboundKeys, KexNews, OurIdentity, RekeySupervisor
 from .statistics import ChannelStatistics, Statistics
@@ -55,6 +55,8 @@ class ServerSide:
 
     host_keys: tuple[PrivateKey, ...]
     policy: Authenticator
+    on_open: OpenHandler
+    """Told, in the reader's task, of each channel a client wants to open."""
     peer: str = ""
     incoming_types: tuple[str, ...] = ("session",)
 
@@ -73,6 +75,8 @@ class Connection:
     cause: SSHError | None = None
     """The first cause of the connection's end; None while it lives or when we ended it ourselves."""
     mux: Mux | None = None
+    settled: trio.Event = attrs.field(factory=trio.Event)
+    """Set when somebody is logged in, or nobody will be: `mux` says which."""
     ended: trio.Event = attrs.field(factory=trio.Event)
     _stopping: trio.Event = attrs.field(factory=trio.Event)
     _parts: Parts | None = None
@@ -83,54 +87,63 @@ class Connection:
         return Role.CLIENT if isinstance(self.side, ClientSide) else Role.SERVER
 
     @property
+    def peer(self) -> str:
+        """A client's address as text, "" where there is none."""
+        return self.side.peer if isinstance(self.side, ServerSide) else ""
+
+    @property
     def parts(self) -> Parts:
         if self._parts is None:
             raise LocalProtocolError("the connection has not been started")
         return self._parts
 
-    async def run(self, task_status: trio.TaskStatus[Mux] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until the connection ends. `task_status` gets the mux once somebody is logged in.
+    async def run(self) -> None:
+        """Until the connection ends; `settled` is set when somebody is logged in, or nobody will be.
 
-        An end before that raises its cause: an `SSHError`. A later one is in `cause`, and every call on the connection raises it.
+        Why it ended is in `cause`, and every call on the connection raises it; what comes out of here are only cancellations and mistakes
+        of ours.
         """
         self._parts = parts = Parts.build(self)
         writer_scope = trio.CancelScope(shield=True)  # sealed packets must not be cut: it ends after the flush, below
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, parts, writer_scope)
+                nursery.start_soon(self._guard, parts.read)
+                nursery.start_soon(self._guard, parts.supervise)
+                nursery.start_soon(self._guard, self._authenticate)
                 try:
-                    await self._work(parts, task_status)
+                    await self._watch(nursery)
                 finally:
                     self._tell_everybody(parts)
+                    nursery.cancel_scope.cancel()
                     with trio.move_on_after(FLUSH_SECONDS, shield=True):
                         await parts.transport.flush()
                     writer_scope.cancel()
         finally:
+            self.settled.set()
             self.ended.set()
             if self.observer is not None:
-                contained(self.observer)(ConnectionEnded(self.cause))
+                self.observer(ConnectionEnded(self.cause))
             await trio.aclose_forcefully(self.stream)
-        if self.mux is None and self.cause is not None:
-            raise self.cause
 
-    async def _work(self, parts: Parts, task_status: trio.TaskStatus[Mux]) -> None:
-        """Everything but the writer, until something ends it."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._guard, parts.read)
-            nursery.start_soon(self._guard, parts.supervise)
-            login_seconds = self.limits.login_seconds if self.role is Role.SERVER else float("inf")
-            with trio.move_on_after(login_seconds) as login:
-                nursery.start_soon(self._guard, lambda: self._authenticate(parts, task_status))
-                await parts.logged_in.wait()
+    async def _watch(self, nursery: trio.Nursery) -> None:
+        """The login deadline, the keepalive, and the wait for the end."""
+        if self.role is Role.SERVER:
+            with trio.move_on_after(self.limits.login_seconds) as login:
+                await self.settled.wait()
             if login.cancelled_caught:
-                self.end(ConnectionLost(f"the client did not log in within {login_seconds:g} s"))
-            elif self.mux is not None and self.limits.keepalive_seconds is not None:
-                mux, seconds, misses = self.mux, self.limits.keepalive_seconds, self.limits.keepalive_misses
-                nursery.start_soon(
-                    self._guard, lambda: keep_alive(parts.transport, mux, lambda: parts.opener.packets_opened, seconds, misses)
-                )
-            await self._stopping.wait()
-            nursery.cancel_scope.cancel()
+                self.end(ConnectionLost(f"the client did not log in within {self.limits.login_seconds:g} s"))
+        if self.limits.keepalive_seconds is not None:
+            await self.settled.wait()
+            nursery.start_soon(self._guard, self._keep_alive)
+        await self._stopping.wait()
+
+    async def _keep_alive(self) -> None:
+        limits, opener = self.limits, self.parts.opener
+        if self.mux is not None and limits.keepalive_seconds is not None:
+            await keep_alive(
+                self.parts.transport, self.mux, lambda: opener.packets_opened, limits.keepalive_seconds, limits.keepalive_misses
+            )
 
     async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
         """An error of one task is the end of the connection, not of whoever opened its nursery."""
@@ -148,7 +161,7 @@ class Connection:
         if not self._stopping.is_set():
             self.cause = cause
             self._stopping.set()
-            self.parts.logged_in.set()
+            self.settled.set()
 
     def _tell_everybody(self, parts: Parts) -> None:
         """A DISCONNECT for the peer where one is due, and the end of every wait on our side. Synchronous."""
@@ -179,35 +192,35 @@ class Connection:
 
     # -- authentication ----------------------------------------------------------------------------------------------------------
 
-    async def _authenticate(self, parts: Parts, task_status: trio.TaskStatus[Mux]) -> None:
+    async def _authenticate(self) -> None:
+        parts = self.parts
         transport = await parts.transports.receive()
-        session_id = parts.supervisor.state.session_id
-        assert session_id is not None  # the transport is handed on behind the first exchange only
+        state = parts.supervisor.state
+        assert state.session_id is not None  # the transport is handed on behind the first exchange only
         side = self.side
         if isinstance(side, ClientSide):
-            machine = ClientAuthentication(side.plan.username, session_id, self.limits)
-            await IdentityProver(machine, transport, parts.auth_messages, side.plan, self.observer).prove_identity()
+            machine = ClientAuthentication(side.plan.username, state.session_id, self.limits)
+            prover = IdentityProver(machine, transport, parts.auth_messages, side.plan, self.observer, is_tested(state.peer_line))
+            await prover.prove_identity()
             self.username = side.plan.username
-            self.mux = mux = Mux(transport, self.limits, self.observer)
-            parts.muxes_in.send_nowait(mux)
+            self.mux = Mux(transport, self.limits, self.observer)
+            parts.muxes_in.send_nowait(self.mux)
         else:
-            checker = ServerAuthentication(session_id, tuple(side.policy.methods), self.limits, side.peer)
-
-            def granted(payload: bytes) -> None:
-                # One synchronous act: the client may speak the connection protocol from SUCCESS on, and not a packet earlier.
-                self.mux = Mux(transport, self.limits, self.observer, side.incoming_types)
-                transport.send_nowait(payload)
-                parts.phases.authentication_succeeded()
-                parts.router.attach(self.mux)
-
-            self.username = await IdentityChecker(
-                checker, transport, parts.auth_messages, side.policy, self.observer, granted
-            ).check_identity()
-            assert self.mux is not None
-            mux = self.mux
+            checker = ServerAuthentication(state.session_id, tuple(side.policy.methods), self.limits, side.peer)
+            await IdentityChecker(checker, transport, parts.auth_messages, side.policy, self.observer, self._granted).check_identity()
         parts.supervisor.allow_rekeys()
-        task_status.started(mux)
-        parts.logged_in.set()
+        self.settled.set()
+
+    def _granted(self, username: str, payload: bytes) -> None:
+        """One synchronous act: the client may speak the connection protocol from SUCCESS on, and not a packet earlier."""
+        assert isinstance(self.side, ServerSide)
+        parts = self.parts
+        self.username = username
+        self.mux = mux = Mux(parts.transport, self.limits, self.observer, self.side.incoming_types)
+        mux.on_open = self.side.on_open
+        parts.transport.send_nowait(payload)
+        parts.phases.authentication_succeeded()
+        parts.router.attach(mux)
 
     def identity(self) -> OurIdentity:
         """What we are in a key exchange."""
@@ -271,8 +284,6 @@ class Parts:
     transports: trio.MemoryReceiveChannel[Transport]
     auth_messages: trio.MemoryReceiveChannel[bytes]
     muxes_in: trio.MemorySendChannel[PacketSink]
-    logged_in: trio.Event
-    """Somebody is logged in, or nobody will be."""
     read: Callable[[], Awaitable[None]]
     supervise: Callable[[], Awaitable[None]]
 
@@ -305,6 +316,7 @@ class Parts:
             news_in=news_in,
             news=news,
             keys_out=keys_in,
+            transports_out=transports_in,
         )
         router = Router(phases, opener, negotiator, transport, limits, news_in, auth_in)
         identification = IdentificationReader(role, limits)
@@ -319,9 +331,8 @@ class Parts:
             transports=transports,
             auth_messages=auth_messages,
             muxes_in=muxes_in,
-            logged_in=trio.Event(),
             read=lambda: read_packets(connection.stream, opener, router, identification, news_in, keys, muxes, phases),
-            supervise=lambda: supervisor.supervise_keys(transports_in),
+            supervise=supervisor.supervise_keys,
         )
 
 

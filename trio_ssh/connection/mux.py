@@ -67,7 +67,7 @@ def refuse_global_request(request_name: str, request_fields: bytes) -> bytes | N
 
 @attrs.define(eq=False)
 class IncomingChannel:
-    """A channel the peer wants to open: `accept` or `refuse` it, once. Both are synchronous."""
+    """A channel the peer wants to open: `accept` or `refuse` it, once, now or later. Both are synchronous."""
 
     channel_type: str
     type_fields: bytes
@@ -82,6 +82,14 @@ class IncomingChannel:
         self._mux.refuse_channel(self._open.sender_channel, reason, description)
 
 
+OpenHandler = Callable[[IncomingChannel], None]
+
+
+def refuse_open(incoming: IncomingChannel) -> None:
+    """What happens to opens that nobody handles."""
+    incoming.refuse(OpenFailureReason.ADMINISTRATIVELY_PROHIBITED, "channels of this type are not taken here")
+
+
 @attrs.define(eq=False)
 class _Opening:
     """A CHANNEL_OPEN of ours without an answer yet. An `abandoned` one is closed when the answer is yes."""
@@ -93,10 +101,9 @@ class _Opening:
 
 
 class Mux:
-    """One connection's channels. `incoming_types` are those a peer may open; they come out of `incoming`."""
+    """One connection's channels. `incoming_types` are those a peer may open; `on_open` is told of each, in the reader's task."""
 
     __slots__ = (
-        "_incoming_in",
         "_limits",
         "_observer",
         "_opening",
@@ -104,9 +111,9 @@ class Mux:
         "_transport",
         "_undecided",
         "channels",
-        "incoming",
         "incoming_types",
         "on_global_request",
+        "on_open",
         "replies",
     )
 
@@ -119,11 +126,11 @@ class Mux:
         self._table = ChannelTable(transport, limits)
         self._opening: dict[int, _Opening] = {}
         self._undecided = 0
-        self._incoming_in, self.incoming = trio.open_memory_channel[IncomingChannel](limits.request_backlog)
         self.incoming_types = frozenset(incoming_types)
         self.channels = self._table.channels
         self.replies = ReplyQueue()
         self.on_global_request: GlobalRequestHandler = refuse_global_request
+        self.on_open: OpenHandler = refuse_open
 
     # -- opening -----------------------------------------------------------------------------------------------------------------
 
@@ -190,13 +197,9 @@ class Mux:
         if reason is not None:
             self.refuse_channel(wanted.sender_channel, reason, why)
             return
-        try:
-            self._incoming_in.send_nowait(IncomingChannel(wanted.channel_type, wanted.type_fields, self, wanted))
-        except trio.WouldBlock:
-            self.refuse_channel(wanted.sender_channel, OpenFailureReason.RESOURCE_SHORTAGE, "too many channels wait to be opened")
-        else:
-            self._undecided += 1
-            self._table.peer_numbers.add(wanted.sender_channel)
+        self._undecided += 1
+        self._table.peer_numbers.add(wanted.sender_channel)
+        self.on_open(IncomingChannel(wanted.channel_type, wanted.type_fields, self, wanted))
 
     def _objection(self, wanted: ChannelOpen) -> tuple[OpenFailureReason | None, str]:
         if wanted.channel_type not in self.incoming_types:
@@ -207,6 +210,8 @@ class Mux:
             return OpenFailureReason.CONNECT_FAILED, "a maximum packet size of 0 lets nothing through"
         if wanted.channel_type == "session" and self._table.sessions() + self._undecided >= self._limits.sessions:
             return OpenFailureReason.RESOURCE_SHORTAGE, f"no more than {self._limits.sessions} sessions on one connection"
+        if self._undecided >= self._limits.request_backlog:
+            return OpenFailureReason.RESOURCE_SHORTAGE, "too many channels wait to be opened"
         if len(self.channels) + self._undecided >= self._limits.channels:
             return OpenFailureReason.RESOURCE_SHORTAGE, f"no more than {self._limits.channels} channels on one connection"
         return None, ""
@@ -379,7 +384,6 @@ class Mux:
             channel.fail(cause)
         self.channels.clear()
         self.replies.fail(cause)
-        self._incoming_in.close()
 
 
 _HANDLERS: dict[int, Callable[[Mux, bytes], None]] = {

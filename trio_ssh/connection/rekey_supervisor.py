@@ -104,12 +104,14 @@ class RekeySupervisor:
     news_in: trio.MemorySendChannel[KexNews]
     news: trio.MemoryReceiveChannel[KexNews]
     keys_out: trio.MemorySendChannel[InboundKeys]
+    transports_out: trio.MemorySendChannel[Transport]
+    """Gets the transport, once, when the first keys are in use for what we send."""
     wishes: list[FreshKeysWanted] = attrs.field(factory=list)
     state: KeyState = attrs.field(factory=lambda: KeyState())
     done: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
-    async def supervise_keys(self, transports: trio.MemorySendChannel[Transport]) -> None:
-        """Run until cancelled; `transports` gets the transport once the first keys are in use."""
+    async def supervise_keys(self) -> None:
+        """Run until cancelled."""
         self.transport.hold(Gate.STRICT_KEX)
         self.transport.send_line_nowait(self.us.line + b"\r\n")
         # A client's KEXINIT rides along with its line. A server's waits until it knows that SSH is spoken to it.
@@ -120,7 +122,6 @@ class RekeySupervisor:
         self.state.peer_line = peer.line
         self.observer(ConnectionOpened(self.negotiator.role, peer.software))
         await self._exchange(RekeyCause.FIRST, self.limits.kex_seconds, ours, None)
-        transports.send_nowait(self.transport)
         await self._expect(Turn)
         while True:
             cause, peer_kexinit = await self._next_cause()
@@ -267,6 +268,8 @@ class RekeySupervisor:
             reset_sequence=new.negotiated.strict_kex,
             first_payload=self.us.first_payload if first and new.negotiated.ext_info else b"",
         )
+        if first:
+            self.transports_out.send_nowait(self.transport)
 
 
 @attrs.define(eq=False)

@@ -34,7 +34,6 @@ NEXT_SERVICE = "ssh-connection"
 
 class Awaits(Enum):
     SERVICE_REQUEST = "our service request"
-    SERVICE_ACCEPT = "the answer to our service request"
     REQUEST = "our next request"
     ANSWER = "the answer to a request"
     KEY_ANSWER = "the answer to a key that we asked about"
@@ -88,13 +87,15 @@ class ClientAuthentication:
     limits: Limits = attrs.field(factory=Limits)
     awaits: Awaits = Awaits.SERVICE_REQUEST
     method: str = ""
+    service_accepted: bool = False
+    """A request may be sent before, to a server that is known to take it; it is answered behind."""
     _asked_key: tuple[str, bytes] = ("", b"")
     _requests: int = 0
     _banners: int = 0
     _extension_messages: int = 0
 
     def request_service(self) -> bytes:
-        self.awaits = Awaits.SERVICE_ACCEPT
+        self.awaits = Awaits.REQUEST
         return encode(ServiceRequest(SERVICE))
 
     def request_none(self) -> bytes:
@@ -141,7 +142,7 @@ class ClientAuthentication:
             return ExtensionsReceived(read_extensions(decode(ExtInfo, payload).extensions, self.limits.ext_info_entries))
         if number == M.USERAUTH_BANNER:
             return self._banner(decode(UserauthBanner, payload))
-        if self.awaits not in (Awaits.ANSWER, Awaits.KEY_ANSWER):
+        if self.awaits not in (Awaits.ANSWER, Awaits.KEY_ANSWER) or not self.service_accepted:
             raise self._unasked(number)
         if number == M.USERAUTH_FAILURE:
             failure = decode(UserauthFailure, payload)
@@ -156,9 +157,9 @@ class ClientAuthentication:
         raise self._unasked(number)
 
     def _service_accepted(self, accept: ServiceAccept) -> ServiceAccepted:
-        if self.awaits is not Awaits.SERVICE_ACCEPT or accept.service_name != SERVICE:
+        if self.awaits is Awaits.SERVICE_REQUEST or self.service_accepted or accept.service_name != SERVICE:
             raise RemoteProtocolError("the server accepted a service that was not requested (RFC 4253 §10)")
-        self.awaits = Awaits.REQUEST
+        self.service_accepted = True
         return ServiceAccepted()
 
     def _banner(self, banner: UserauthBanner) -> BannerReceived:
@@ -176,6 +177,14 @@ class ClientAuthentication:
     def _unasked(self, number: int) -> RemoteProtocolError:
         name = message_name(number)
         return RemoteProtocolError(f"the server sent {name} while we waited for {self.awaits.value}", received=name)
+
+
+TESTED_SERVERS = (b"SSH-2.0-OpenSSH_", b"SSH-2.0-trio_ssh_")
+
+
+def is_tested(server_line: bytes) -> bool:
+    """Is this a server that we know to take an authentication request right behind the service request? Others are waited for."""
+    return server_line.startswith(TESTED_SERVERS)
 
 
 def server_signature_algorithms(extensions: dict[str, bytes]) -> tuple[str, ...] | None:

@@ -29,12 +29,13 @@ import trio
 
 from .accounts import Account
 from .environment import to_bytes
+from .process_groups import existing, living, signal_group
 
 _logger = logging.getLogger("trio_ssh.server")
 
 # What a process gets when its client has gone: (signal, seconds until the next one). The sum stays well below five seconds.
 _FAREWELL = ((signal.SIGHUP, 1.0), (signal.SIGTERM, 0.5), (signal.SIGKILL, 1.0))
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS, _LOOK_SECONDS_MAX = 0.02, 0.2
 
 _INHERITED_IF_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
@@ -82,10 +83,10 @@ class Child:
             await trio.lowlevel.wait_readable(self._pidfd)
         self.has_ended = True
 
-    def signal_group(self, number: int, group: int | None = None) -> None:
+    def send_signal(self, number: int, group: int | None = None) -> None:
         """To that process group, or to the child's own one; to nobody when the child is reaped."""
         if self.process.returncode is None:
-            _signal_group(self.process.pid if group is None else group, number)
+            signal_group(self.process.pid if group is None else group, number)
 
     async def reap(self) -> Ending:
         """How it ended; waits for the end. May be asked again."""
@@ -99,15 +100,15 @@ class Child:
     async def hang_up(self, foreground: int | None, close_files: Callable[[], None]) -> None:
         """End the process, its group and the `foreground` one: a hang-up, then SIGTERM, then SIGKILL, each to whoever is left; then reap.
 
-        For a client that has gone: shields itself from cancellation, and takes 2.5 seconds at most. The files are closed behind the first
-        step, so that nobody dies of a broken pipe who has something to do on a hang-up, and be it a shell that tells what its child died of.
+        For a client that has gone: shields itself from cancellation, and takes 2.5 seconds at most. The files are closed behind the
+        first step, so that nobody dies of a broken pipe who has something to do on a hang-up: a shell says what its child died of.
         """
         left = {self.process.pid} if foreground is None else {self.process.pid, foreground}
         with trio.CancelScope(shield=True):
             for number, seconds in _FAREWELL:
                 for group in left:
-                    _signal_group(group, number)
-                    _signal_group(group, signal.SIGCONT)  # a stopped process would not see it otherwise
+                    signal_group(group, number)
+                    signal_group(group, signal.SIGCONT)  # a stopped process would not see it otherwise
                 with trio.move_on_after(seconds):
                     await self._wait_gone(left)
                 close_files()
@@ -122,14 +123,20 @@ class Child:
         """Reaps the child, and takes those groups out of the set that nobody is left in, until it is empty.
 
         The kernel gives no number away that is still a group's, and we look far more often than its numbers can come round: a group
-        that has been there at every look is the one we mean. The child's own number is safe until it is reaped.
+        that has been there at every look is the one we mean. The child's own number is safe until it is reaped. What is left of others
+        is reaped by the first process of the system; where that one takes its time (in many a container), they would still be there at
+        each look, so after some looks we look closer.
         """
+        pause = _LOOK_SECONDS
         while groups:
-            with trio.move_on_after(_LOOK_SECONDS):
+            with trio.move_on_after(pause):
                 await self.process.wait()
-                if _existing(groups):
+                if existing(groups):
                     await trio.sleep_forever()
-            groups &= _existing(groups)
+            groups &= existing(groups)
+            if self.process.returncode is not None and pause > 2 * _LOOK_SECONDS:
+                groups &= await living(groups)
+            pause = min(2 * pause, _LOOK_SECONDS_MAX)
 
     def _close_pidfd(self) -> None:
         if self._pidfd is not None:
@@ -182,27 +189,6 @@ def _at_terminal(program: Program, tty: str) -> tuple[str, ...]:
         return _at_terminal(Program(program.executable, (os.path.basename(program.executable), *login, *arguments)), tty)
     script = 'unset SHLVL PWD OLDPWD; exec <>"$1" >&0 2>&0 && exec -a "$2" -- "${@:3}"'
     return (bash, "-p", "-c", script, "bash", tty, name, program.executable, *arguments)
-
-
-def _signal_group(group: int, number: int) -> None:
-    """To everybody in it whom we may signal; it may be gone already."""
-    assert group > 1  # 0 would be our own group, -1 and 1 would be everybody
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _existing(groups: set[int]) -> set[int]:
-    """Those that somebody is in, whoever it is."""
-    found = set()
-    for group in groups:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            continue
-        except PermissionError:  # somebody is, who is not ours
-            pass
-        found.add(group)
-    return found
 
 
 def _pidfd_of(pid: int) -> int | None:

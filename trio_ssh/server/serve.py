@@ -16,7 +16,7 @@ from ..connection.channel import Channel
 from ..connection.collapse import single_cause
 from ..connection.connection import Connection, ServerSide
 from ..connection.events import Observer
-from ..connection.mux import IncomingChannel, Mux
+from ..connection.mux import IncomingChannel
 from ..connection.sockets import peer_name, tune
 from ..connection.version import SOFTWARE
 from ..errors import LocalProtocolError, SSHError, printable
@@ -165,27 +165,32 @@ class _Server:
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
         options = self.options
         peer = peer_name(stream)
-        side = ServerSide(host_keys=self.host_keys, policy=self.policy, peer=peer)
-        connection = Connection(stream, side, options.algorithms, options.limits, SOFTWARE, options.observer)
+        self._logging_in += 1
         with single_cause():
             async with trio.open_nursery() as nursery:
-                mux = await self._log_in(nursery, connection)
-                _log.info("%s: %s is logged in", peer, printable(connection.username))
-                async for incoming in mux.incoming:
-                    self._begin_session(nursery, connection, incoming, peer)
+
+                def on_open(incoming: IncomingChannel) -> None:
+                    self._begin_session(nursery, connection, incoming)
+
+                side = ServerSide(host_keys=self.host_keys, policy=self.policy, on_open=on_open, peer=peer)
+                connection = Connection(stream, side, options.algorithms, options.limits, SOFTWARE, options.observer)
+                nursery.start_soon(self._note_login, connection, peer)
+                await connection.run()
                 # The connection is gone, and with it whoever was being served.
                 nursery.cancel_scope.cancel()
+        if connection.mux is None and connection.cause is not None:
+            raise connection.cause
         _log.info("%s: ended: %s", peer, connection.cause or "closed by us")
 
-    async def _log_in(self, nursery: trio.Nursery, connection: Connection) -> Mux:
-        self._logging_in += 1
+    async def _note_login(self, connection: Connection, peer: str) -> None:
         try:
-            mux: Mux = await nursery.start(connection.run)
-            return mux
+            await connection.settled.wait()
         finally:
             self._logging_in -= 1
+        if connection.mux is not None:
+            _log.info("%s: %s is logged in", peer, printable(connection.username))
 
-    def _begin_session(self, nursery: trio.Nursery, connection: Connection, incoming: IncomingChannel, peer: str) -> None:
+    def _begin_session(self, nursery: trio.Nursery, connection: Connection, incoming: IncomingChannel) -> None:
         """Accept the channel; its handler starts when the client has said what it wants."""
         sessions: list[ServerSession] = []
 
@@ -193,7 +198,7 @@ class _Server:
             requests = SessionRequests(self.options.sessions, start)
             channel.on_request = requests
             channel.when_ended(requests.close)
-            sessions.append(ServerSession(channel, requests, connection.username, peer))
+            sessions.append(ServerSession(channel, requests, connection.username, connection.peer))
 
         def start() -> None:
             nursery.start_soon(self._serve_session, sessions[0], channel)
@@ -201,7 +206,7 @@ class _Server:
         try:
             channel = incoming.accept(prepare)
         except SSHError as error:
-            _log.info("%s: a session was not opened: %s", peer, error)
+            _log.info("%s: a session was not opened: %s", connection.peer, error)
 
     async def _serve_session(self, session: ServerSession, channel: Channel) -> None:
         """Run the handler until it returns or its client goes away, and say how it ended."""

@@ -166,4 +166,4 @@ async def _pass_signals(session: ServerSession, child: Child, files: Files, take
     """Signals of RFC 4254 §6.9 reach whoever Ctrl-C would reach: the terminal's foreground, or the process and its group."""
     async for name in session.signals:
         if taken and name in _RFC_SIGNALS:
-            child.signal_group(getattr(signal, f"SIG{name}"), files.foreground_group())
+            child.send_signal(getattr(signal, f"SIG{name}"), files.foreground_group())

@@ -6,12 +6,14 @@ one of the aliases below. `encode` and `decode` then work on its instances.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from itertools import groupby
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 import attrs
 
-from ..errors import DecodeError
+from ..errors import DecodeError, LocalProtocolError
 from . import primitives as p
 
 T = TypeVar("T")
@@ -19,16 +21,17 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Kind:
-    """How one field is read and written."""
+    """How one field is read and written. `fixed` is its `struct` code where its size is fixed: runs of such fields go in one step."""
 
     read: Callable[[bytes, int], tuple[Any, int]]
     write: Callable[[bytearray, Any], None]
+    fixed: str = ""
 
 
-Byte = Annotated[int, Kind(p.read_byte, p.write_byte)]
-Boolean = Annotated[bool, Kind(p.read_boolean, p.write_boolean)]
-Uint32 = Annotated[int, Kind(p.read_uint32, p.write_uint32)]
-Uint64 = Annotated[int, Kind(p.read_uint64, p.write_uint64)]
+Byte = Annotated[int, Kind(p.read_byte, p.write_byte, "B")]
+Boolean = Annotated[bool, Kind(p.read_boolean, p.write_boolean, "?")]
+Uint32 = Annotated[int, Kind(p.read_uint32, p.write_uint32, "I")]
+Uint64 = Annotated[int, Kind(p.read_uint64, p.write_uint64, "Q")]
 Bytes16 = Annotated[bytes, Kind(p.read_bytes16, p.write_bytes16)]
 String = Annotated[bytes, Kind(p.read_string, p.write_string)]
 Name = Annotated[str, Kind(p.read_name, p.write_name)]
@@ -42,8 +45,8 @@ Rest = Annotated[bytes, Kind(p.read_rest, p.write_rest)]
 @attrs.frozen
 class _Plan:
     number: int | None
-    readers: tuple[Callable[[bytes, int], tuple[Any, int]], ...]
-    writers: tuple[tuple[str, Callable[[bytearray, Any], None]], ...]
+    encode: Callable[[Any, bytearray], None]
+    decode: Callable[[bytes, int], tuple[Any, int]]
 
 
 _plans: dict[type, _Plan] = {}
@@ -53,10 +56,53 @@ _classes: dict[int, list[type]] = {}
 def _compile(cls: type[T], number: int | None) -> type[T]:
     hints = get_type_hints(cls, include_extras=True)
     kinds = [(name, get_args(hints[name])[1]) for name in field_names(cls)]
-    _plans[cls] = _Plan(number, tuple(kind.read for _, kind in kinds), tuple((name, kind.write) for name, kind in kinds))
     if number is not None:
         _classes.setdefault(number, []).append(cls)
+    _plans[cls] = _Plan(number, *_functions(cls, number, kinds))
     return cls
+
+
+def _functions(
+    cls: type, number: int | None, kinds: list[tuple[str, Kind]]
+) -> tuple[Callable[[Any, bytearray], None], Callable[[bytes, int], tuple[Any, int]]]:
+    """Write the two functions of a class as source text, a line a step, and compile it. Fields get a prefix: one is called `data`."""
+    names: dict[str, Any] = {"cls": cls, "error": struct.error, "too_short": _too_short, "too_large": _too_large}
+    writing, reading = [], []
+    runs = [(fixed, list(run)) for fixed, run in groupby(kinds, key=lambda field: bool(field[1].fixed))]
+    if number is not None:
+        # The number is part of the first run, or a run of its own.
+        names["number"] = number
+        writing.append("out.append(number)")
+        reading += ["if offset >= len(data) or data[offset] != number:", "    raise too_short(cls, data[offset:offset + 1])", "offset += 1"]
+    for index, (fixed, run) in enumerate(runs):
+        if fixed:
+            packer = struct.Struct(">" + "".join(kind.fixed for _, kind in run))
+            names[f"pack{index}"], names[f"unpack{index}"] = packer.pack, packer.unpack_from
+            values = ", ".join(f"value.{name}" for name, _ in run)
+            writing += ["try:", f"    out += pack{index}({values})", "except error:", "    raise too_large(value) from None"]
+            targets = "".join(f"field_{name}, " for name, _ in run)
+            reading += ["try:", f"    {targets}= unpack{index}(data, offset)", "except error:"]
+            reading += ["    raise too_short(cls, None) from None", f"offset += {packer.size}"]
+        else:
+            for name, kind in run:
+                names[f"read_{name}"], names[f"write_{name}"] = kind.read, kind.write
+                writing.append(f"write_{name}(out, value.{name})")
+                reading.append(f"field_{name}, offset = read_{name}(data, offset)")
+    reading.append(f"return cls({', '.join(f'field_{name}' for name, _ in kinds)}), offset")
+    source = ["def encode(value, out):", *(f"    {line}" for line in writing or ["pass"])]
+    source += ["def decode(data, offset):", *(f"    {line}" for line in reading)]
+    exec(compile("\n".join(source), f"<codec of {cls.__name__}>", "exec"), names)
+    return names["encode"], names["decode"]
+
+
+def _too_short(cls: type, number: bytes | None) -> DecodeError:
+    if number:
+        return DecodeError(f"message number {number[0]} is not that of {cls.__name__}")
+    return DecodeError(f"{cls.__name__} is cut off")
+
+
+def _too_large(value: object) -> LocalProtocolError:
+    return LocalProtocolError(f"a number in {value!r} does not fit its field")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
@@ -77,18 +123,15 @@ def structure(cls: type[T]) -> type[T]:
 
 def encode(value: object) -> bytes:
     """The wire form of a message (with its number) or structure. Raises `LocalProtocolError` for a value that does not fit."""
-    plan = _plans[type(value)]
     out = bytearray()
-    if plan.number is not None:
-        out.append(plan.number)
-    for name, write in plan.writers:
-        write(out, getattr(value, name))
+    _plans[type(value)].encode(value, out)
     return bytes(out)
 
 
 def decode(cls: type[T], data: bytes) -> T:
     """Read a whole message or structure: bytes missing or left over raise `DecodeError`."""
-    value, offset = decode_from(cls, data, 0)
+    value: T
+    value, offset = _plans[cls].decode(data, 0)
     if offset != len(data):
         raise DecodeError(f"{len(data) - offset} bytes follow the end of {cls.__name__}")
     return value
@@ -96,16 +139,7 @@ def decode(cls: type[T], data: bytes) -> T:
 
 def decode_from(cls: type[T], data: bytes, offset: int) -> tuple[T, int]:
     """Read a structure that other fields follow; returns the offset behind it."""
-    plan = _plans[cls]
-    if plan.number is not None:
-        number, offset = p.read_byte(data, offset)
-        if number != plan.number:
-            raise DecodeError(f"message number {number} is not that of {cls.__name__}")
-    values = []
-    for read in plan.readers:
-        value, offset = read(data, offset)
-        values.append(value)
-    return cls(*values), offset
+    return _plans[cls].decode(data, offset)
 
 
 def field_names(cls: type) -> tuple[str, ...]:

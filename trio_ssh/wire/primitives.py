@@ -165,7 +165,10 @@ def write_name(out: bytearray, value: str) -> None:
 
 
 def write_text(out: bytearray, value: str) -> None:
-    write_string(out, value.encode("utf-8", "surrogateescape"))
+    try:
+        write_string(out, value.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"the text {value!r} cannot be sent: it has half a surrogate pair") from None
 
 
 def write_utf8(out: bytearray, value: str) -> None:

@@ -1,0 +1,405 @@
+"""Both ends of a connection over memory streams: a client and a server, or two bare `Connection`s, with whatever between them misbehaves.
+
+Everything here runs on trio's mock clock. Each pair has a deadline far in the virtual future, so that a hang is a failure at once; each
+proves at its end that the server's tasks are gone and, unless told otherwise, that no channel was left on either side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+
+import trio_ssh
+from trio_ssh.connection.authentication import ClientPlan
+from trio_ssh.connection.channel import Channel
+from trio_ssh.connection.connection import ClientSide, Connection, ServerSide
+from trio_ssh.connection.mux import Mux
+from trio_ssh.protocol.auth_server import AuthAttempt
+from trio_ssh.server.authenticators import as_policy
+
+HOST_KEY = trio_ssh.PrivateKey.generate()
+USER_KEY = trio_ssh.PrivateKey.generate()
+QUICK = trio_ssh.Algorithms(kex=("curve25519-sha256",))
+"""The cheapest key exchange, for tests that make many."""
+
+NEVER = 1e9
+"""Virtual seconds: a test that gets there hangs."""
+
+Streams = tuple[trio.abc.Stream, trio.abc.Stream]
+"""The client's end, the server's end."""
+
+SMALLEST = trio_ssh.Limits(
+    window_bytes=1,
+    channel_packet_bytes=1,
+    channel_packet_bytes_out=1,
+    out_buffer_bytes=1,
+    send_quantum_bytes=1,
+    rekey_out_bytes=1,
+    request_backlog=1,
+)
+"""Every queue of a connection as short as it can be: law 5."""
+
+
+def pattern(size: int, seed: str = "") -> bytes:
+    """`size` bytes that are the same in each run and repeat nowhere."""
+    return hashlib.shake_128(seed.encode()).digest(size)
+
+
+def sha256(data: bytes | bytearray) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# -- what the server does --------------------------------------------------------------------------------------------------------------
+
+
+async def commands(session: trio_ssh.ServerSession) -> int:
+    """A little shell: ``echo``, ``hash`` (of stdin), ``source N``, ``exit N``, ``stderr N``, ``both N``, ``sleep``, ``fail``."""
+    verb, _, argument = (session.command or "").partition(" ")
+    return await _VERBS[verb](session, argument)
+
+
+async def _echo(session: trio_ssh.ServerSession, argument: str) -> int:
+    async for chunk in session:
+        await session.send_all(chunk)
+    return 0
+
+
+async def _hash(session: trio_ssh.ServerSession, argument: str) -> int:
+    digest = hashlib.sha256()
+    async for chunk in session:
+        digest.update(chunk)
+    await session.send_all(digest.hexdigest().encode())
+    return 0
+
+
+async def _source(session: trio_ssh.ServerSession, argument: str) -> int:
+    await session.send_all(pattern(int(argument)))
+    return 0
+
+
+async def _stderr(session: trio_ssh.ServerSession, argument: str) -> int:
+    await session.stderr.send_all(pattern(int(argument)))
+    return 0
+
+
+async def _both(session: trio_ssh.ServerSession, argument: str) -> int:
+    size = int(argument)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.send_all, pattern(size, "out"))
+        nursery.start_soon(session.stderr.send_all, pattern(size, "err"))
+    return 0
+
+
+async def _exit(session: trio_ssh.ServerSession, argument: str) -> int:
+    return int(argument)
+
+
+async def _sleep(session: trio_ssh.ServerSession, argument: str) -> int:
+    await trio.sleep_forever()
+    return 0
+
+
+async def _fail(session: trio_ssh.ServerSession, argument: str) -> int:
+    raise ValueError("a handler's own mistake")
+
+
+_VERBS: dict[str, Callable[[trio_ssh.ServerSession, str], Awaitable[int]]] = {
+    "echo": _echo,
+    "hash": _hash,
+    "source": _source,
+    "stderr": _stderr,
+    "both": _both,
+    "exit": _exit,
+    "sleep": _sleep,
+    "fail": _fail,
+}
+
+
+async def check_works(client: trio_ssh.Client) -> None:
+    """The connection is as good as new: a command gives the right answer."""
+    result = await client.run_process("echo", input=b"is all well?")
+    assert (result.stdout, result.stderr, result.exit_status) == (b"is all well?", b"", 0)
+
+
+# -- a client and a server -------------------------------------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Ends:
+    """A connected pair: `client`, what both observers saw, and how the server's connection ended."""
+
+    client_events: list[trio_ssh.Event] = attrs.field(factory=list)
+    server_events: list[trio_ssh.Event] = attrs.field(factory=list)
+    server_error: BaseException | None = None
+    server_scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    """Cancel it to stop the server."""
+    server_done: trio.Event = attrs.field(factory=trio.Event)
+    _client: trio_ssh.Client | None = None
+
+    @property
+    def client(self) -> trio_ssh.Client:
+        assert self._client is not None
+        return self._client
+
+    def rekeys(self) -> list[trio_ssh.RekeyCause]:
+        """Why the client's side thinks that each exchange behind the first began."""
+        return list(self.client.statistics().rekeys)
+
+    def channels_left(self) -> tuple[int, int]:
+        """Channels opened and not closed yet, as the client's and as the server's observer count them."""
+        return _balance(self.client_events), _balance(self.server_events)
+
+    async def check_no_channel_is_left(self) -> None:
+        await wait_all_tasks_blocked()
+        assert self.channels_left() == (0, 0), f"channels left: {self.channels_left()}"
+        assert self.client.statistics().channels == ()
+
+    @property
+    def server_cause(self) -> Exception | None:
+        """What the server's observer was told about the end."""
+        return next((e.cause for e in self.server_events if isinstance(e, trio_ssh.ConnectionEnded)), None)
+
+
+def _balance(events: list[trio_ssh.Event]) -> int:
+    opened = sum(isinstance(event, trio_ssh.ChannelOpened) for event in events)
+    return opened - sum(isinstance(event, trio_ssh.ChannelClosed) for event in events)
+
+
+@asynccontextmanager
+async def served(
+    handler: trio_ssh.Handler = commands,
+    *,
+    stream: trio.abc.Stream,
+    limits: trio_ssh.Limits | None = None,
+    algorithms: trio_ssh.Algorithms = QUICK,
+    authenticate: trio_ssh.Authenticator | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
+) -> AsyncIterator[Ends]:
+    """A server on `stream`; behind the block its tasks are gone, or the test fails."""
+    ends = Ends()
+
+    async def serve() -> None:
+        try:
+            with ends.server_scope:
+                await trio_ssh.serve_stream(
+                    handler,
+                    stream,
+                    host_keys=[HOST_KEY],
+                    authenticate=authenticate if authenticate is not None else trio_ssh.AuthorizedKeys.of([USER_KEY.public_key]),
+                    limits=limits,
+                    algorithms=algorithms,
+                    observer=ends.server_events.append,
+                )
+        except trio_ssh.SSHError as error:
+            ends.server_error = error
+        finally:
+            ends.server_done.set()
+
+    with trio.fail_after(NEVER):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            yield ends
+            with trio.fail_after(200):
+                await ends.server_done.wait()
+
+
+@asynccontextmanager
+async def connected(
+    handler: trio_ssh.Handler = commands,
+    *,
+    limits: trio_ssh.Limits | None = None,
+    client_limits: trio_ssh.Limits | None = None,
+    server_limits: trio_ssh.Limits | None = None,
+    client_algorithms: trio_ssh.Algorithms = QUICK,
+    server_algorithms: trio_ssh.Algorithms = QUICK,
+    streams: Streams | None = None,
+    credentials: Sequence[trio_ssh.Credential] | None = None,
+    host_keys: trio_ssh.HostKeyPolicy | None = None,
+    authenticate: trio_ssh.Authenticator | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
+    leaves_channels: bool = False,
+) -> AsyncIterator[Ends]:
+    """A client logged in to a server, both ours. `limits` are for both sides unless a side has its own."""
+    client_stream, server_stream = streams or memory_stream_pair()
+    async with served(
+        handler, stream=server_stream, limits=server_limits or limits, algorithms=server_algorithms, authenticate=authenticate
+    ) as ends:
+        async with trio_ssh.connect(
+            "server.test",
+            stream=client_stream,
+            username="ada",
+            credentials=[trio_ssh.PrivateKeyCredential(USER_KEY)] if credentials is None else credentials,
+            host_keys=host_keys or trio_ssh.PinnedKeys([HOST_KEY.public_key]),
+            algorithms=client_algorithms,
+            limits=client_limits or limits,
+            observer=ends.client_events.append,
+        ) as client:
+            ends._client = client
+            yield ends
+            if not leaves_channels:
+                await ends.check_no_channel_is_left()
+
+
+# -- two bare connections --------------------------------------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class MuxEnds:
+    """Two connections below the public API: for what only the layers of `connection/` can show."""
+
+    client: Connection
+    server: Connection
+    client_mux: Mux
+    server_mux: Mux
+
+    async def channel(self) -> tuple[Channel, Channel]:
+        """A channel's two ends; the client has opened it."""
+        found: list[Channel] = []
+
+        async def accept() -> None:
+            incoming = await self.server_mux.incoming.receive()
+            found.append(incoming.accept())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept)
+            ours = await self.client_mux.open_channel("session")
+        return ours, found[0]
+
+
+async def _accept_anybody(attempt: AuthAttempt) -> trio_ssh.Verdict:
+    return trio_ssh.ACCEPT
+
+
+async def _no_offers() -> Sequence[trio_ssh.PrivateKeyCredential]:
+    return [trio_ssh.PrivateKeyCredential(USER_KEY)]
+
+
+@asynccontextmanager
+async def muxes(
+    *, client_limits: trio_ssh.Limits | None = None, server_limits: trio_ssh.Limits | None = None, streams: Streams | None = None
+) -> AsyncIterator[MuxEnds]:
+    """Two connections, logged in."""
+    client_stream, server_stream = streams or memory_stream_pair()
+
+    async def trust(key: trio_ssh.PublicKey) -> None:
+        assert key == HOST_KEY.public_key
+
+    client_side = ClientSide(plan=ClientPlan("ada", _no_offers), trust=trust)
+    server_side = ServerSide(host_keys=(HOST_KEY,), policy=as_policy(_accept_anybody))
+    client = Connection(client_stream, client_side, QUICK, client_limits or trio_ssh.Limits(), "client")
+    server_algorithms = attrs.evolve(QUICK, host_keys=HOST_KEY.public_key.signature_algorithms)
+    server = Connection(server_stream, server_side, server_algorithms, server_limits or trio_ssh.Limits(), "server")
+    found: dict[str, Mux] = {}
+
+    async def log_in(name: str, connection: Connection) -> None:
+        found[name] = await nursery.start(connection.run)
+
+    with trio.fail_after(NEVER):
+        async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as logging_in:
+                logging_in.start_soon(log_in, "client", client)
+                logging_in.start_soon(log_in, "server", server)
+            yield MuxEnds(client, server, found["client"], found["server"])
+            client.end(None)
+            with trio.fail_after(10):
+                await client.ended.wait()
+                await server.ended.wait()
+
+
+# -- misbehaving streams ---------------------------------------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Wire:
+    """What happens to the bytes that one end sends. Positions count from the first byte sent; None means never."""
+
+    cut_at: int | None = None
+    """Behind so many bytes the stream breaks, both ways."""
+    stall_at: int | None = None
+    """Behind so many bytes nothing arrives any more, not even the end of the stream."""
+    flip_at: int | None = None
+    """The lowest bit of this byte is flipped."""
+    segment: int | None = None
+    """The receiver gets at most so many bytes at once."""
+    stuck: bool = False
+    """From `stall_at` on sending blocks; else what is sent is swallowed."""
+    count: int = 0
+    """Bytes sent so far."""
+    recorded: bytearray = attrs.field(factory=bytearray)
+
+
+class MisbehavingStream(trio.abc.Stream):
+    """One end of a memory pair; `wire` is what its bytes go through, `incoming` the other end's wire."""
+
+    def __init__(self, inner: trio.abc.Stream, wire: Wire, incoming: Wire, broken: trio.Event) -> None:
+        self._inner = inner
+        self._wire = wire
+        self._incoming = incoming
+        self._broken = broken
+        self.closed = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        wire = self._wire
+        out = bytearray(data)
+        start, wire.count = wire.count, wire.count + len(out)
+        if self._broken.is_set():
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError("cut") from ConnectionResetError(104, "Connection reset by peer")
+        if wire.flip_at is not None and start <= wire.flip_at < wire.count:
+            out[wire.flip_at - start] ^= 1
+        ends = [k for k in (wire.cut_at, wire.stall_at) if k is not None and k < wire.count]
+        passed = out[: max(0, min(ends) - start)] if ends else out
+        wire.recorded += passed
+        if passed:
+            await self._inner.send_all(bytes(passed))
+        if wire.cut_at is not None and wire.count > wire.cut_at:
+            self._broken.set()
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError("cut") from ConnectionResetError(104, "Connection reset by peer")
+        if ends and wire.stuck:
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        segment = self._incoming.segment
+        wanted = min(max_bytes or 65536, segment or 65536)
+        found: list[bytes] = []
+
+        async def receive() -> None:
+            found.append(bytes(await self._inner.receive_some(wanted)))
+            nursery.cancel_scope.cancel()
+
+        async def watch() -> None:
+            await self._broken.wait()
+            nursery.cancel_scope.cancel()
+
+        if self._incoming.cut_at is None and self._wire.cut_at is None:
+            data = bytes(await self._inner.receive_some(wanted))
+        else:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(receive)
+                nursery.start_soon(watch)
+            if not found:
+                raise trio.BrokenResourceError("cut") from ConnectionResetError(104, "Connection reset by peer")
+            data = found[0]
+        if not data and self._incoming.stall_at is not None and self._incoming.count > self._incoming.stall_at:
+            await trio.sleep_forever()
+        return data
+
+    async def aclose(self) -> None:
+        self.closed = True
+        await self._inner.aclose()
+
+
+def misbehaving(client: Wire | None = None, server: Wire | None = None, inner: Streams | None = None) -> tuple[MisbehavingStream, MisbehavingStream]:
+    """A pair whose client's bytes go through `client` and whose server's bytes go through `server`."""
+    one, other = inner or memory_stream_pair()
+    up, down = client or Wire(), server or Wire()
+    broken = trio.Event()
+    return MisbehavingStream(one, up, down, broken), MisbehavingStream(other, down, up, broken)
