@@ -27,8 +27,8 @@ USER_KEY = trio_ssh.PrivateKey.generate()
 QUICK = trio_ssh.Algorithms(kex=("curve25519-sha256",))
 """The cheapest key exchange, for tests that make many."""
 
-NEVER = 1e9
-"""Virtual seconds: a test that gets there hangs."""
+NEVER = 10_000.0
+"""Virtual seconds: a test that gets there hangs. (Not more: idle connections change keys every hour.)"""
 
 Streams = tuple[trio.abc.Stream, trio.abc.Stream]
 """The client's end, the server's end."""
@@ -178,6 +178,7 @@ async def served(
     limits: trio_ssh.Limits | None = None,
     algorithms: trio_ssh.Algorithms = QUICK,
     authenticate: trio_ssh.Authenticator | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
+    never: float = NEVER,
 ) -> AsyncIterator[Ends]:
     """A server on `stream`; behind the block its tasks are gone, or the test fails."""
     ends = Ends()
@@ -199,7 +200,7 @@ async def served(
         finally:
             ends.server_done.set()
 
-    with trio.fail_after(NEVER):
+    with trio.fail_after(never):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(serve)
             yield ends
@@ -221,11 +222,12 @@ async def connected(
     host_keys: trio_ssh.HostKeyPolicy | None = None,
     authenticate: trio_ssh.Authenticator | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
     leaves_channels: bool = False,
+    never: float = NEVER,
 ) -> AsyncIterator[Ends]:
     """A client logged in to a server, both ours. `limits` are for both sides unless a side has its own."""
     client_stream, server_stream = streams or memory_stream_pair()
     async with served(
-        handler, stream=server_stream, limits=server_limits or limits, algorithms=server_algorithms, authenticate=authenticate
+        handler, stream=server_stream, limits=server_limits or limits, algorithms=server_algorithms, authenticate=authenticate, never=never
     ) as ends:
         async with trio_ssh.connect(
             "server.test",

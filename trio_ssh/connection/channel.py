@@ -112,6 +112,7 @@ class Channel(trio.abc.HalfCloseableStream):
         self.close_nowait()
         if self.ended.is_set():
             await trio.lowlevel.checkpoint()
+            return
         with trio.move_on_after(self._limits.channel_linger_seconds):
             await self.ended.wait()
 

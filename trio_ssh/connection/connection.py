@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import attrs
 import trio
@@ -33,11 +34,15 @@ from .keepalive import keep_alive
 from .mux import Mux, OpenHandler
 from .reader import PacketSink, Router, read_packets
 from .rekey_supervisor import KEX_NEWS_WAITING, InboundKeys, KexNews, OurIdentity, RekeySupervisor
+from .sockets import close_at_once
 from .statistics import ChannelStatistics, Statistics
 from .transport import Transport
 from .writer import write_outbox
 
 FLUSH_SECONDS = 1.0
+
+T = TypeVar("T")
+Pair = tuple[trio.MemorySendChannel[T], trio.MemoryReceiveChannel[T]]
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +84,7 @@ class Connection:
     """Set when somebody is logged in, or nobody will be: `mux` says which."""
     ended: trio.Event = attrs.field(factory=trio.Event)
     _stopping: trio.Event = attrs.field(factory=trio.Event)
+    _login: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _parts: Parts | None = None
     _rekeys: list[RekeyCause] = attrs.field(factory=list)
 
@@ -110,9 +116,9 @@ class Connection:
                 nursery.start_soon(self._write, parts, writer_scope)
                 nursery.start_soon(self._guard, parts.read)
                 nursery.start_soon(self._guard, parts.supervise)
-                nursery.start_soon(self._guard, self._authenticate)
                 try:
-                    await self._watch(nursery)
+                    await self._log_in(nursery)
+                    await self._stopping.wait()
                 finally:
                     self._tell_everybody(parts)
                     nursery.cancel_scope.cancel()
@@ -124,19 +130,19 @@ class Connection:
             self.ended.set()
             if self.observer is not None:
                 self.observer(ConnectionEnded(self.cause))
-            await trio.aclose_forcefully(self.stream)
+            await close_at_once(self.stream)
 
-    async def _watch(self, nursery: trio.Nursery) -> None:
-        """The login deadline, the keepalive, and the wait for the end."""
+    async def _log_in(self, nursery: trio.Nursery) -> None:
+        """Until somebody is logged in or nobody will be. A server's clients have a deadline."""
         if self.role is Role.SERVER:
-            with trio.move_on_after(self.limits.login_seconds) as login:
-                await self.settled.wait()
-            if login.cancelled_caught:
-                self.end(ConnectionLost(f"the client did not log in within {self.limits.login_seconds:g} s"))
-        if self.limits.keepalive_seconds is not None:
-            await self.settled.wait()
+            self._login.deadline = trio.current_time() + self.limits.login_seconds
+        with self._login:
+            await self._guard(self._authenticate)
+        if self._login.cancelled_caught:
+            # Either `end` has ended this already, and its cause counts, or it was the deadline.
+            self.end(ConnectionLost(f"the client did not log in within {self.limits.login_seconds:g} s"))
+        elif self.limits.keepalive_seconds is not None and self.mux is not None:
             nursery.start_soon(self._guard, self._keep_alive)
-        await self._stopping.wait()
 
     async def _keep_alive(self) -> None:
         limits, opener = self.limits, self.parts.opener
@@ -154,13 +160,14 @@ class Connection:
 
     async def _write(self, parts: Parts, scope: trio.CancelScope) -> None:
         with scope:
-            await self._guard(lambda: write_outbox(self.stream, parts.transport, parts.bell))
+            await self._guard(lambda: write_outbox(self.stream, parts.transport))
 
     def end(self, cause: SSHError | None) -> None:
         """Stop. Only the first call's cause counts; None is an end of our own."""
         if not self._stopping.is_set():
             self.cause = cause
             self._stopping.set()
+            self._login.cancel()
             self.settled.set()
 
     def _tell_everybody(self, parts: Parts) -> None:
@@ -280,7 +287,6 @@ class Parts:
     negotiator: Negotiator
     supervisor: RekeySupervisor
     router: Router
-    bell: trio.MemoryReceiveChannel[None]
     transports: trio.MemoryReceiveChannel[Transport]
     auth_messages: trio.MemoryReceiveChannel[bytes]
     muxes_in: trio.MemorySendChannel[PacketSink]
@@ -292,19 +298,19 @@ class Parts:
         limits, role = connection.limits, connection.role
         if connection.observer is not None:
             connection.observer = contained(connection.observer)
-        bell_in, bell = trio.open_memory_channel[None](1)
-        news_in, news = trio.open_memory_channel[KexNews](KEX_NEWS_WAITING)
-        keys_in, keys = trio.open_memory_channel[InboundKeys](1)
-        auth_in, auth_messages = trio.open_memory_channel[bytes](limits.auth_messages_waiting)
-        transports_in, transports = trio.open_memory_channel[Transport](1)
-        muxes_in, muxes = trio.open_memory_channel[PacketSink](1)
+        # Annotated instead of subscripted: trio's subscript costs as much again as the channel, and this is done for every connection.
+        news: Pair[KexNews] = trio.open_memory_channel(KEX_NEWS_WAITING)
+        keys: Pair[InboundKeys] = trio.open_memory_channel(1)
+        auth_messages: Pair[bytes] = trio.open_memory_channel(limits.auth_messages_waiting)
+        transports: Pair[Transport] = trio.open_memory_channel(1)
+        muxes: Pair[PacketSink] = trio.open_memory_channel(1)
 
         phases = PhaseTracker(role)
         negotiator = Negotiator(role, connection.algorithms, limits)
         # Before the first keys there is no budget to spend: the first `on_spent` is never called.
         sealer = Sealer(os.urandom, lambda: None)
         opener = Opener(limits.packet_bytes_preauth, lambda: None)
-        transport = Transport(sealer, limits, bell_in)
+        transport = Transport(sealer, limits)
         supervisor = RekeySupervisor(
             negotiator=negotiator,
             phases=phases,
@@ -313,12 +319,12 @@ class Parts:
             us=connection.identity(),
             random=os.urandom,
             observer=connection.note,
-            news_in=news_in,
-            news=news,
-            keys_out=keys_in,
-            transports_out=transports_in,
+            news_in=news[0],
+            news=news[1],
+            keys_out=keys[0],
+            transports_out=transports[0],
         )
-        router = Router(phases, opener, negotiator, transport, limits, news_in, auth_in)
+        router = Router(phases, opener, negotiator, transport, limits, news[0], auth_messages[0])
         identification = IdentificationReader(role, limits)
         return cls(
             transport=transport,
@@ -327,11 +333,10 @@ class Parts:
             negotiator=negotiator,
             supervisor=supervisor,
             router=router,
-            bell=bell,
-            transports=transports,
-            auth_messages=auth_messages,
-            muxes_in=muxes_in,
-            read=lambda: read_packets(connection.stream, opener, router, identification, news_in, keys, muxes, phases),
+            transports=transports[1],
+            auth_messages=auth_messages[1],
+            muxes_in=muxes[0],
+            read=lambda: read_packets(connection.stream, opener, router, identification, news[0], keys[1], muxes[1], phases),
             supervise=supervisor.supervise_keys,
         )
 

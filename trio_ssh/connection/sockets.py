@@ -34,6 +34,14 @@ def tune(stream: trio.SocketStream) -> None:
             return  # not TCP: nothing to tune
 
 
+async def close_at_once(stream: trio.abc.Stream) -> None:
+    """Close without a word and without waiting for anything."""
+    if type(stream) is trio.SocketStream:
+        stream.socket.close()  # all that `aclose_forcefully` would do, without its cancelled scope
+    else:
+        await trio.aclose_forcefully(stream)
+
+
 def peer_name(stream: trio.abc.Stream) -> str:
     """The peer's address as text, "" where the stream has none."""
     if not isinstance(stream, trio.SocketStream):

@@ -26,7 +26,7 @@ class Transport:
     """Sending, for everybody who may send."""
 
     __slots__ = (
-        "_bell",
+        "_busy",
         "_data_room_bytes",
         "_held",
         "_held_bytes",
@@ -35,17 +35,17 @@ class Transport:
         "_replies_in_flight",
         "_replies_waiting",
         "_room",
-        "_rung",
         "_sealer",
+        "_writer",
         "_writer_ended",
         "cause",
     )
 
-    def __init__(self, sealer: Sealer, limits: Limits, bell: trio.MemorySendChannel[None]) -> None:
+    def __init__(self, sealer: Sealer, limits: Limits) -> None:
         self._sealer = sealer
         self._limits = limits
-        self._bell = bell
-        self._rung = False
+        self._busy = False
+        self._writer: trio.lowlevel.Task | None = None
         self._writer_ended = False
         self._room = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
@@ -66,8 +66,8 @@ class Transport:
             self._hold_back(payload)
             return
         self._sealer.seal(payload)
-        if not self._rung:
-            self._ring()
+        if not self._busy:
+            self._wake_writer()
 
     def send_reply_nowait(self, payload: bytes) -> None:
         """`send_nowait` for what the peer caused. More than `reply_queue_bytes` unread raise `RemoteProtocolError`."""
@@ -79,23 +79,26 @@ class Transport:
     def send_channel_data_nowait(self, recipient_channel: int, data: memoryview, offset: int, size: int) -> None:
         """CHANNEL_DATA; the caller has found `room` and credit."""
         self._sealer.seal_channel_data(recipient_channel, data, offset, size)
-        if not self._rung:
-            self._ring()
+        if not self._busy:
+            self._wake_writer()
 
     def send_extended_data_nowait(self, recipient_channel: int, data_type: int, data: memoryview, offset: int, size: int) -> None:
         """CHANNEL_EXTENDED_DATA, likewise."""
         self._sealer.seal_extended_data(recipient_channel, data_type, data, offset, size)
-        if not self._rung:
-            self._ring()
+        if not self._busy:
+            self._wake_writer()
 
     def send_line_nowait(self, line: bytes) -> None:
         """Our identification, before the first packet."""
         self._sealer.append_plain(line)
-        self._ring()
+        if not self._busy:
+            self._wake_writer()
 
-    def _ring(self) -> None:
-        self._rung = True
-        self._bell.send_nowait(None)  # capacity 1 and rung once a batch: cannot block
+    def _wake_writer(self) -> None:
+        self._busy = True
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            trio.lowlevel.reschedule(writer)
 
     def _hold_back(self, payload: bytes) -> None:
         assert self._held is not None
@@ -137,23 +140,32 @@ class Transport:
 
     async def flush(self) -> None:
         """Until all that is sealed has been handed to the stream. Returns as well when the connection's writer has ended."""
-        while self._rung and not self._writer_ended:
+        while self._busy and not self._writer_ended:
             await self._idle.park()
 
     # -- the writer's side -------------------------------------------------------------------------------------------------------
 
-    def take_batch(self) -> memoryview | None:
-        """All that is sealed, or None: then the bell must ring before the writer looks again."""
-        if self._sealer.pending:
-            self._replies_in_flight, self._replies_waiting = self._replies_waiting, 0
-            batch = self._sealer.take_batch()
-            if self._held is None and self._room:
-                self._room.unpark_all()
-            return batch
-        self._replies_in_flight = 0
-        self._rung = False
-        self._idle.unpark_all()
-        return None
+    async def next_batch(self) -> memoryview:
+        """All that is sealed; waits until there is something. To be called when the batch before has been sent.
+
+        The writer parks itself here instead of listening to a memory channel: a wake-up is all there is to tell, and it comes once a batch.
+        """
+        while not self._sealer.pending:
+            self._replies_in_flight = 0
+            self._busy = False
+            if self._idle:
+                self._idle.unpark_all()
+            self._writer = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._forget_writer)
+        self._replies_in_flight, self._replies_waiting = self._replies_waiting, 0
+        batch = self._sealer.take_batch()
+        if self._held is None and self._room:
+            self._room.unpark_all()
+        return batch
+
+    def _forget_writer(self, _: object) -> trio.lowlevel.Abort:
+        self._writer = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def writer_ended(self) -> None:
         """Nothing will be sent any more: let go whoever flushes."""
@@ -179,8 +191,8 @@ class Transport:
         held, self._held, self._held_bytes = self._held or [], None, 0
         for payload in held:
             self._sealer.seal(payload)
-        if not self._rung:
-            self._ring()
+        if not self._busy:
+            self._wake_writer()
         self._room.unpark_all()
 
     # -- the end -----------------------------------------------------------------------------------------------------------------
@@ -191,8 +203,8 @@ class Transport:
             return
         self._sealer.seal(encode(Disconnect(reason, text)))
         self._sealer.gate = Gate.CLOSED
-        if not self._rung:
-            self._ring()
+        if not self._busy:
+            self._wake_writer()
 
     def fail(self, cause: SSHError) -> None:
         """No connection any more: every call that sends raises, every waiter wakes."""

@@ -9,7 +9,7 @@ from .sockets import sender_for
 from .transport import Transport
 
 
-async def write_outbox(stream: trio.abc.SendStream, transport: Transport, bell: trio.MemoryReceiveChannel[None]) -> None:
+async def write_outbox(stream: trio.abc.SendStream, transport: Transport) -> None:
     """Send whatever is sealed, batch by batch, until cancelled. Raises `ConnectionLost` when the stream does not take it.
 
     Sealed bytes belong to this task: while one batch is being sent the next is collected in the other buffer, so nobody waits for the
@@ -17,9 +17,8 @@ async def write_outbox(stream: trio.abc.SendStream, transport: Transport, bell: 
     """
     send = sender_for(stream)
     try:
-        async for _ in bell:
-            while (batch := transport.take_batch()) is not None:
-                await send(batch)
+        while True:
+            await send(await transport.next_batch())
     except (trio.BrokenResourceError, OSError) as error:
         raise ConnectionLost(f"the connection broke while sending: {error.__cause__ or error}") from error
     except trio.ClosedResourceError as error:

@@ -8,19 +8,23 @@ and never selected.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import attrs
 
 from ..crypto.suites import DEFAULT_CIPHERS, DEFAULT_KEX, DEFAULT_MACS, is_aead
 from ..errors import DecodeError, KeyExchangeError, NegotiationError
 from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
-from ..wire.codec import decode, field_names
+from ..wire.codec import decode, encode, field_names
 from ..wire.transport import KexInit
 from .limits import Limits
 from .role import Role
 
 EXT_INFO_MARKER = {Role.CLIENT: "ext-info-c", Role.SERVER: "ext-info-s"}
 STRICT_MARKER = {Role.CLIENT: "kex-strict-c-v00@openssh.com", Role.SERVER: "kex-strict-s-v00@openssh.com"}
+REMEMBERED = 16
+REMEMBERED_BYTES_MAX = 4096
+_NO_COOKIE = bytes(16)
 MARKERS = frozenset([*EXT_INFO_MARKER.values(), *STRICT_MARKER.values()])
 
 
@@ -42,6 +46,11 @@ class Algorithms:
     compression: tuple[str, ...] = attrs.field(default=("none",), converter=_names)
     require_strict_kex: bool = False
 
+    def kexinit_payload(self, role: Role, cookie: bytes, *, first: bool) -> bytes:
+        """That message in wire form."""
+        payload = _encoded(self, role, first)
+        return payload[:1] + cookie + payload[17:]
+
     def kexinit(self, role: Role, cookie: bytes, *, first: bool) -> KexInit:
         """The message that offers these; `cookie` is 16 random bytes."""
         markers = (EXT_INFO_MARKER[role], STRICT_MARKER[role]) if first else ()
@@ -56,6 +65,11 @@ class Algorithms:
             self.compression,
             self.compression,
         )
+
+
+@lru_cache(REMEMBERED)
+def _encoded(algorithms: Algorithms, role: Role, first: bool) -> bytes:
+    return encode(algorithms.kexinit(role, _NO_COOKIE, first=first))
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +90,21 @@ class Negotiated:
 
 
 def read_kexinit(payload: bytes, limits: Limits) -> KexInit:
-    """Decode and bound a peer's KEXINIT. Raises `DecodeError`."""
+    """Decode and bound a peer's KEXINIT. Raises `DecodeError`.
+
+    Peers of one kind offer the same for ever, the cookie apart: what was read lately is not read again.
+    """
+    if len(payload) > REMEMBERED_BYTES_MAX:
+        return _read_kexinit(payload, limits)
+    return attrs.evolve(_read_known_kexinit(payload[:1] + _NO_COOKIE + payload[17:], limits), cookie=payload[1:17])
+
+
+@lru_cache(REMEMBERED)
+def _read_known_kexinit(payload: bytes, limits: Limits) -> KexInit:
+    return _read_kexinit(payload, limits)
+
+
+def _read_kexinit(payload: bytes, limits: Limits) -> KexInit:
     kexinit = decode(KexInit, payload)
     for field in field_names(KexInit):
         names = getattr(kexinit, field)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 
-from ..wire.codec import encode
 from .limits import Limits
 from .negotiation import Algorithms, Negotiated, guess_is_wrong, negotiate, read_kexinit
 from .role import Role
@@ -31,7 +30,7 @@ class Negotiator:
     """What the connection uses; None before the first KEXINIT was received."""
 
     def our_kexinit(self, cookie: bytes, *, first: bool) -> bytes:
-        return encode(self.algorithms.kexinit(self.role, cookie, first=first))
+        return self.algorithms.kexinit_payload(self.role, cookie, first=first)
 
     def receive(self, payload: bytes) -> PeerKexInit:
         """Raises `DecodeError` for a malformed KEXINIT and `NegotiationError` when nothing is common."""

@@ -21,7 +21,7 @@ from ..errors import RemoteProtocolError
 from .key_budget import UNLIMITED, KeyBudget
 
 SMALL_BUFFER = 1024
-LARGE_READ = 256 * 1024
+LARGEST_BUFFER = 528 * 1024  # two batches of a peer like us, and a packet of 256 KiB with room to spare
 SMALL_READS_BEFORE_SHRINKING = 16
 PACKETS_PER_BATCH = 64  # then somebody else's turn (hardening TRI-20)
 NOT_READ_YET = -1
@@ -77,7 +77,7 @@ class Opener:
         size = len(self._view)
         if size - self._end < size // 2:
             if left > size // 2:
-                self._resize(min(2 * size, LARGE_READ + self.packet_bytes_max + 1024))
+                self._resize(2 * size)  # the rest of one packet, so never more than `packet_bytes_max` asks for
             elif left == 0:
                 self._start = self._end = 0
             else:
@@ -91,8 +91,8 @@ class Opener:
             self._small_reads = 0
         else:
             self._small_reads += 1
-        if self._end == len(self._view) and len(self._view) < LARGE_READ:
-            self._resize(min(4 * len(self._view), 2 * LARGE_READ))  # it was filled to the brim: there is more where that came from
+        if self._end == len(self._view) and len(self._view) < LARGEST_BUFFER:
+            self._resize(min(4 * len(self._view), LARGEST_BUFFER))  # it was filled to the brim: there is more where that came from
         elif self._small_reads > SMALL_READS_BEFORE_SHRINKING and len(self._view) > SMALL_BUFFER and self.pending < SMALL_BUFFER:
             self._resize(SMALL_BUFFER)
 

@@ -7,6 +7,7 @@ client asks for a shell, a command or a subsystem, which starts the handler; fro
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
 import attrs
 import trio
@@ -18,6 +19,9 @@ from ..protocol.limits import Limits
 from ..wire.codec import decode, encode
 from ..wire.connection import Env, Exec, ExitSignal, ExitStatus, PtyReq, Signal, Subsystem, WindowChange
 from ..wire.patterns import PatternList, compile_pattern_list
+
+T = TypeVar("T")
+Pair = tuple[trio.MemorySendChannel[T], trio.MemoryReceiveChannel[T]]
 
 SIGNALS_WAITING = 16
 LINE_BYTES_MAX = 64 * 1024
@@ -50,14 +54,26 @@ class SessionRequests:
     command: str | None = None
     subsystem: str | None = None
     started: bool = False
-    signals_in: trio.MemorySendChannel[str] = attrs.field(init=False)
-    signals: trio.MemoryReceiveChannel[str] = attrs.field(init=False)
-    resizes_in: trio.MemorySendChannel[Terminal] = attrs.field(init=False)
-    resizes: trio.MemoryReceiveChannel[Terminal] = attrs.field(init=False)
+    _signals: Pair[str] | None = None
+    _resizes: Pair[Terminal] | None = None
+    _over: bool = False
 
-    def __attrs_post_init__(self) -> None:
-        self.signals_in, self.signals = trio.open_memory_channel[str](SIGNALS_WAITING)
-        self.resizes_in, self.resizes = trio.open_memory_channel[Terminal](1)
+    @property
+    def signals(self) -> Pair[str]:
+        """Made when first used: most sessions never are signalled."""
+        if self._signals is None:
+            self._signals = trio.open_memory_channel(SIGNALS_WAITING)
+            if self._over:
+                self._signals[0].close()
+        return self._signals
+
+    @property
+    def resizes(self) -> Pair[Terminal]:
+        if self._resizes is None:
+            self._resizes = trio.open_memory_channel(1)
+            if self._over:
+                self._resizes[0].close()
+        return self._resizes
 
     def __call__(self, request_type: str, request_fields: bytes) -> bool:
         handler = _REQUESTS.get(request_type)
@@ -120,9 +136,10 @@ class SessionRequests:
             width_pixels=message.width_pixels,
             height_pixels=message.height_pixels,
         )
-        if self.resizes.statistics().current_buffer_used:
-            self.resizes.receive_nowait()  # only the newest size matters
-        self.resizes_in.send_nowait(self.terminal)
+        give, take = self.resizes
+        if take.statistics().current_buffer_used:
+            take.receive_nowait()  # only the newest size matters
+        give.send_nowait(self.terminal)
         return True
 
     def _signal(self, fields: bytes) -> bool:
@@ -130,15 +147,17 @@ class SessionRequests:
         if not self.started or name not in SIGNAL_NAMES:
             return False
         try:
-            self.signals_in.send_nowait(name)
+            self.signals[0].send_nowait(name)
         except trio.WouldBlock:
             return False  # the handler does not listen; signals are not queued without bound
         return True
 
     def close(self) -> None:
         """The channel is over: whoever iterates signals or resizes comes to the end."""
-        self.signals_in.close()
-        self.resizes_in.close()
+        self._over = True
+        for pair in (self._signals, self._resizes):
+            if pair is not None:
+                pair[0].close()
 
 
 _REQUESTS: dict[str, Callable[[SessionRequests, bytes], bool]] = {
@@ -215,12 +234,12 @@ class ServerSession(trio.abc.HalfCloseableStream):
     @property
     def signals(self) -> trio.MemoryReceiveChannel[str]:
         """Signals the client asks for: names without SIG. A few wait; more are refused."""
-        return self._requests.signals
+        return self._requests.signals[1]
 
     @property
     def resizes(self) -> trio.MemoryReceiveChannel[Terminal]:
         """New terminal sizes; only the newest waits."""
-        return self._requests.resizes
+        return self._requests.resizes[1]
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._channel.send_all(data)
