@@ -71,15 +71,16 @@ def say(answer: Mapping[str, Any]) -> None:
     print(json.dumps(answer), flush=True)
 
 
-def listening(port: int) -> None:
-    """Called by a server once, when it accepts. It lives until its stdin ends."""
+def listening(port: int, at_end: Callable[[], None] = lambda: None) -> None:
+    """Called by a server once, when it accepts. It lives until its stdin ends; `at_end` is the last that is called."""
+
+    def exit_at_end_of_stdin() -> None:
+        sys.stdin.read()
+        at_end()
+        os._exit(0)
+
     say({"port": port})
-    threading.Thread(target=_exit_at_end_of_stdin, daemon=True).start()
-
-
-def _exit_at_end_of_stdin() -> None:
-    sys.stdin.read()
-    os._exit(0)
+    threading.Thread(target=exit_at_end_of_stdin, daemon=True).start()
 
 
 def pause() -> None:

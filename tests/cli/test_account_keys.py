@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from typing import Any
 
 import attrs
 import pytest
@@ -17,7 +18,7 @@ KEY = PrivateKey.generate().public_key
 OTHER = PrivateKey.generate().public_key
 
 
-def attempt(username: str = ME, **changes: object) -> AuthAttempt:
+def attempt(username: str = ME, **changes: Any) -> AuthAttempt:
     return attrs.evolve(AuthAttempt(username=username, method="publickey", public_key=KEY, proven=True, peer="test"), **changes)
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 import trio
-from trio.testing import check_half_closeable_stream
+from trio.testing import check_half_closeable_stream, check_one_way_stream, check_two_way_stream
 
 import trio_ssh
 from tests import pairs
@@ -45,7 +45,7 @@ async def test_channels_are_half_closeable_streams_without_any_buffer(autojump_c
 
 
 @attrs.define(eq=False)
-class ProcessStream(trio.abc.HalfCloseableStream):
+class ProcessStream(trio.abc.Stream):
     """A process's stdin and stdout as one stream."""
 
     process: trio_ssh.Process
@@ -55,9 +55,6 @@ class ProcessStream(trio.abc.HalfCloseableStream):
 
     async def wait_send_all_might_not_block(self):
         await self.process.stdin.wait_send_all_might_not_block()
-
-    async def send_eof(self):
-        await self.process.stdin.aclose()
 
     async def receive_some(self, max_bytes=None):
         return await self.process.stdout.receive_some(max_bytes)
@@ -95,7 +92,7 @@ async def process_pairs(limits: trio_ssh.Limits) -> AsyncIterator:
             over.set()
 
 
-async def test_processes_and_sessions_are_half_closeable_streams(autojump_clock):
+async def test_processes_and_sessions_are_two_way_streams(autojump_clock):
     async with process_pairs(MANY) as make, process_pairs(CLOGGED) as make_small:
 
         async def clogged():
@@ -104,4 +101,19 @@ async def test_processes_and_sessions_are_half_closeable_streams(autojump_clock)
             await session.send_all(bytes(WINDOW))
             return process, session
 
-        await check_half_closeable_stream(make, clogged)
+        await check_two_way_stream(make, clogged)
+
+
+async def test_stdin_is_a_send_stream(autojump_clock):
+    async with process_pairs(MANY) as make, process_pairs(CLOGGED) as make_small:
+
+        async def one_way():
+            stream, session = await make()
+            return stream.process.stdin, session
+
+        async def clogged():
+            stream, session = await make_small()
+            await stream.send_all(bytes(WINDOW))
+            return stream.process.stdin, session
+
+        await check_one_way_stream(one_way, clogged)

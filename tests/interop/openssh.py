@@ -143,6 +143,7 @@ def sshd_config(keyring: Keyring, lists: Mapping[str, Sequence[str]], extra: Seq
         "PrintMotd no",
         "PrintLastLog no",
         "AcceptEnv LANG LC_* INTEROP_*",
+        f"SetEnv HOME={keyring.folder}",  # the start files of whoever runs the tests are none of our business
         "Subsystem sftp internal-sftp",
         "PidFile none",
         "MaxStartups 100",

@@ -18,6 +18,9 @@ from tests.interop.openssh import SSH
 from tests.interop.services import KIB, PASSWORD, StartServer, pattern, services, sha256
 from trio_ssh.server.login_shell import login_shell
 
+AT_HOME = {"HOME": "/nonexistent"}
+"""No start files of whoever runs the tests: they are none of our business, and may cost half a second."""
+
 # --- who is let in -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -90,20 +93,20 @@ async def test_ended_by_a_signal(keyring: Keyring, serve_ours: StartServer):
 
 
 async def test_a_subsystem_that_is_not_there(keyring: Keyring, serve_ours: StartServer):
-    server = await serve_ours(login_shell())
+    server = await serve_ours(login_shell(environ=AT_HOME))
     done = await SSH(keyring, server.port).run("nonsense", flags=["-s"])
     assert done.returncode == 1
     assert b"no subsystem 'nonsense'" in done.stderr
 
 
 async def test_a_subsystem_that_is_there(keyring: Keyring, serve_ours: StartServer):
-    server = await serve_ours(login_shell(subsystems={"count": "wc -c"}))
+    server = await serve_ours(login_shell(subsystems={"count": "wc -c"}, environ=AT_HOME))
     done = await SSH(keyring, server.port).run("count", flags=["-s"], input=pattern(100 * KIB))
     assert (done.returncode, int(done.stdout)) == (0, 100 * KIB)
 
 
 async def test_commands_of_the_operating_system(keyring: Keyring, serve_ours: StartServer):
-    server = await serve_ours(login_shell())
+    server = await serve_ours(login_shell(environ=AT_HOME))
     ssh = SSH(keyring, server.port)
     done = await ssh.run("cat; echo to stderr >&2; exit 7", input=b"through\n")
     assert (done.returncode, done.stdout, done.stderr) == (7, b"through\n", b"to stderr\n")
@@ -114,7 +117,7 @@ async def test_commands_of_the_operating_system(keyring: Keyring, serve_ours: St
 
 async def test_a_terminal_without_one_here(keyring: Keyring, serve_ours: StartServer):
     """`ssh -tt` with pipes on our side: the command has a terminal, whose size nobody knows."""
-    server = await serve_ours(login_shell())
+    server = await serve_ours(login_shell(environ=AT_HOME))
     done = await SSH(keyring, server.port).run("tty; stty size; echo $TERM; exit 7", flags=["-tt"], environ={"TERM": "vt100"})
     tty, size, term = done.stdout.split(b"\r\n")[:3]
     assert done.returncode == 7
@@ -260,7 +263,7 @@ async def test_a_killed_client_takes_its_processes_along(
     flags: list[str], keyring: Keyring, serve_ours: StartServer, nursery: trio.Nursery
 ):
     over = trio.Event()
-    serve_login = login_shell()
+    serve_login = login_shell(environ=AT_HOME)
 
     async def handler(session: trio_ssh.ServerSession) -> int:
         try:

@@ -391,3 +391,28 @@ async def test_a_home_that_is_missing_is_replaced_and_said_so() -> None:
     session = FakeSession(username="nobody")
     await run(session, SHELL)
     assert b"cannot enter the home folder /nonexistent" in session.stderr.data
+
+
+# --- at every point of its life ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("terminal", [None, TERMINAL], ids=["pipes", "terminal"])
+async def test_a_client_may_go_at_any_point(terminal: Terminal | None) -> None:
+    """Nothing stays behind: no process, no file (`nothing_stays_behind` looks). The n-th round lets the handler take n steps."""
+    for steps in range(0, 60, 3):
+        session = FakeSession("cat & wait", terminal=terminal)
+        async with serving(session, SHELL) as scope:
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            scope.cancel()
+
+
+async def test_a_terminal_given_up_is_an_eof_and_the_status_still_comes(tmp_path: Path) -> None:
+    fifo = tmp_path / "go"
+    os.mkfifo(fifo)
+    session = FakeSession(f"echo bye; exec <&- >&- 2>&-; read line < {fifo}; exit 8", terminal=TERMINAL)
+    async with serving(session, SHELL):
+        assert await session.read_all() == b"bye\r\n"
+        assert session.ending is None
+        await trio.to_thread.run_sync(fifo.write_text, "go\n")
+    assert session.ending == 8

@@ -30,8 +30,9 @@ from ..protocol.sealer import Sealer
 from ..wire.numbers import DisconnectReason
 from .authentication import Authenticator, ClientPlan, IdentityChecker, IdentityProver
 from .events import ConnectionEnded, Event, KeyExchangeDone, Observer, RekeyCause, contained
+from .incoming import OpenHandler, refuse_open
 from .keepalive import keep_alive
-from .mux import Mux, OpenHandler
+from .mux import Mux
 from .reader import PacketSink, Router, read_packets
 from .rekey_supervisor import KEX_NEWS_WAITING, InboundKeys, KexNews, OurIdentity, RekeySupervisor
 from .sockets import close_at_once
@@ -60,7 +61,7 @@ class ServerSide:
 
     host_keys: tuple[PrivateKey, ...]
     policy: Authenticator
-    on_open: OpenHandler
+    on_open: OpenHandler = refuse_open
     """Told, in the reader's task, of each channel a client wants to open."""
     peer: str = ""
     incoming_types: tuple[str, ...] = ("session",)

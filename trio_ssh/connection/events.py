@@ -36,6 +36,8 @@ class ConnectionOpened:
 
 @attrs.frozen
 class KeyExchangeDone:
+    """Both directions use fresh keys: why, how long it took from our KEXINIT, and what was negotiated."""
+
     cause: RekeyCause
     seconds: float
     negotiated: Negotiated
@@ -60,6 +62,8 @@ class AuthAttempted:
 
 @attrs.frozen
 class ChannelOpened:
+    """`number` is ours for the channel."""
+
     channel_type: str
     number: int
     by_peer: bool
@@ -67,6 +71,8 @@ class ChannelOpened:
 
 @attrs.frozen
 class ChannelClosed:
+    """Both sides have closed; `number` may be used again."""
+
     channel_type: str
     number: int
 

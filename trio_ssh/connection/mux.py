@@ -36,24 +36,12 @@ from ..wire.numbers import OpenFailureReason
 from .channel import Channel
 from .channel_table import ChannelTable
 from .events import ChannelClosed, ChannelOpened, Observer
+from .incoming import KNOWN_CHANNEL_TYPES, IncomingChannel, OpenHandler, refuse_open
 from .replies import ReplyQueue, wait_reply
 from .transport import Transport, lost
 
 _unpack_data_head = struct.Struct(">BII").unpack_from
 _unpack_extended_data_head = struct.Struct(">BIII").unpack_from
-
-KNOWN_CHANNEL_TYPES = frozenset(
-    [
-        "session",
-        "direct-tcpip",
-        "forwarded-tcpip",
-        "x11",
-        "auth-agent@openssh.com",
-        "direct-streamlocal@openssh.com",
-        "forwarded-streamlocal@openssh.com",
-        "tun@openssh.com",
-    ]
-)
 
 KEEPALIVE = encode(GlobalRequest("keepalive@openssh.com", True))
 
@@ -63,31 +51,6 @@ GlobalRequestHandler = Callable[[str, bytes], bytes | None]
 
 def refuse_global_request(request_name: str, request_fields: bytes) -> bytes | None:
     return None
-
-
-@attrs.define(eq=False)
-class IncomingChannel:
-    """A channel the peer wants to open: `accept` or `refuse` it, once, now or later. Both are synchronous."""
-
-    channel_type: str
-    type_fields: bytes
-    _mux: Mux
-    _open: ChannelOpen
-
-    def accept(self, prepare: Callable[[Channel], None] | None = None) -> Channel:
-        """CONFIRMATION leaves. `prepare` sees the channel before anything can come in on it. Raises `ConnectionLost`."""
-        return self._mux.accept_channel(self._open, prepare)
-
-    def refuse(self, reason: OpenFailureReason, description: str) -> None:
-        self._mux.refuse_channel(self._open.sender_channel, reason, description)
-
-
-OpenHandler = Callable[[IncomingChannel], None]
-
-
-def refuse_open(incoming: IncomingChannel) -> None:
-    """What happens to opens that nobody handles."""
-    incoming.refuse(OpenFailureReason.ADMINISTRATIVELY_PROHIBITED, "channels of this type are not taken here")
 
 
 @attrs.define(eq=False)
@@ -199,7 +162,7 @@ class Mux:
             return
         self._undecided += 1
         self._table.peer_numbers.add(wanted.sender_channel)
-        self.on_open(IncomingChannel(wanted.channel_type, wanted.type_fields, self, wanted))
+        self.on_open(IncomingChannel(wanted, self.accept_channel, self.refuse_channel))
 
     def _objection(self, wanted: ChannelOpen) -> tuple[OpenFailureReason | None, str]:
         if wanted.channel_type not in self.incoming_types:

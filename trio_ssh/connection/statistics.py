@@ -24,6 +24,8 @@ class Statistics:
 
 @attrs.frozen(kw_only=True)
 class ChannelStatistics:
+    """One channel that is open or closing."""
+
     number: int
     channel_type: str
     send_window: int

@@ -16,7 +16,7 @@ from ..connection.channel import Channel
 from ..connection.collapse import single_cause
 from ..connection.connection import Connection, ServerSide
 from ..connection.events import Observer
-from ..connection.mux import IncomingChannel
+from ..connection.incoming import IncomingChannel
 from ..connection.sockets import peer_name, tune
 from ..connection.version import SOFTWARE
 from ..errors import LocalProtocolError, SSHError, printable
