@@ -21,15 +21,15 @@ def record(text: str, *args: object, exc_info: BaseException | None = None) -> l
 
 
 def test_log_lines_are_printable():
-    formatter = LineFormatter("tool: %(message)s", "\r\n")
-    assert formatter.format(record("a\x1b[2J %s", "\u202e")) == "tool: a\\x1b[2J \\u202e"
-    assert formatter.format(record("one\ntwo")) == "tool: one\r\ntwo"
-    assert len(formatter.format(record("x" * 10000))) == 4096
+    formatter = LineFormatter("tool: %(message)s", lambda: "\r\n")
+    assert formatter.format(record("a\x1b[2J %s", "\u202e")) == "tool: a\\x1b[2J \\u202e\r\n"
+    assert formatter.format(record("one\ntwo")) == "tool: one\r\ntwo\r\n"
+    assert len(formatter.format(record("x" * 10000))) == 4096 + 2
 
 
 def test_tracebacks_only_where_asked_for():
     error = ValueError("bad")
-    assert LineFormatter("%(message)s").format(record("it failed", exc_info=error)) == "it failed (ValueError: bad)"
+    assert LineFormatter("%(message)s").format(record("it failed", exc_info=error)) == "it failed (ValueError: bad)\n"
     assert "ValueError: bad" in LineFormatter("%(message)s", tracebacks=True).format(record("it failed", exc_info=error)).splitlines()
 
 

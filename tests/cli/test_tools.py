@@ -132,8 +132,8 @@ def test_the_users_configuration(place):
     (place.home.path / ".ssh" / "config").write_text(
         f"Host build\n  HostName 127.0.0.1\n  Port {place.port}\n  IdentityFile ~/user_key\n  LogLevel ERROR\n"
     )
-    result = place.home.run(tool("ssh", "build", "echo", "$SSH_CONNECTION"))
-    assert result.stdout.endswith(f" {place.port}\n".encode())
+    result = place.home.run(tool("ssh", "build", "echo", "ok"))
+    assert (result.stdout, result.stderr) == (b"ok\n", b"")
     assert (
         place.home.run(tool("ssh", "-F", "none", "-o", "ConnectTimeout=5", "-o", "BatchMode=yes", "build.invalid", "true")).returncode
         == 255
@@ -231,7 +231,7 @@ def test_another_account(place):
 
 def test_port_closed(place):
     port = free_port()
-    assert_one_line(place.home.run_ssh(port, "true"), f"cannot connect to 127.0.0.1 port {port}: Connection refused")
+    assert_one_line(place.home.run_ssh(port, "true"), f"cannot connect to 127.0.0.1 port {port}: .*Connection refused")
 
 
 def test_no_such_host(place):
@@ -285,7 +285,7 @@ def test_key_files(place, tmp_path: Path):
         (["-F", "/nowhere/config", "127.0.0.1"], "trio-ssh: /nowhere/config: cannot be read: No such file"),
         (["-E", "/nowhere/log", "127.0.0.1"], "-E /nowhere/log: the log file cannot be written: No such file"),
         (["-i", "~nobody-has-this-name/k", "127.0.0.1"], "there is no such user's home"),
-        (["-oproxycommand=x@host"], "the option 'proxycommand' is not supported"),
+        (["-oproxycommand=x@host", "127.0.0.1"], "the option 'proxycommand' is not supported"),
     ],
 )
 def test_bad_options(place, words, pattern):

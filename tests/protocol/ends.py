@@ -198,8 +198,6 @@ class End:
         if number == M.KEXINIT:
             self._kexinit(self.parts.negotiator.receive(payload))
         elif number == M.NEWKEYS:
-            if self.exchanges[-1:] == [None]:
-                raise AssertionError
             self.inbound = self.exchanges[-1]
             return True
         else:

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import sys
+import termios
 from collections.abc import Callable, Iterator, Sequence
 
 import trio
@@ -31,9 +32,9 @@ _SERVER_LEVELS = {**_CLIENT_LEVELS, LogLevel.INFO: logging.INFO}
 
 
 class LineFormatter(logging.Formatter):
-    """Each record as whole lines in which nothing can steer a terminal."""
+    """Each record as whole lines in which nothing can steer a terminal; `line_end` is asked for at each record."""
 
-    def __init__(self, pattern: str, line_end: str = "\n", *, tracebacks: bool = False) -> None:
+    def __init__(self, pattern: str, line_end: Callable[[], str] = lambda: "\n", *, tracebacks: bool = False) -> None:
         super().__init__(pattern)
         self._line_end = line_end
         self._tracebacks = tracebacks
@@ -41,19 +42,27 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if record.exc_info and not self._tracebacks:
             error = record.exc_info[1]
-            record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
-            record.msg, record.args = f"{record.getMessage()} ({type(error).__name__}: {error})", None
-        lines = super().format(record).splitlines()
-        return self._line_end.join(printable(line, LINE_CHARACTERS_MAX) for line in lines)
+            text = f"{record.getMessage()} ({type(error).__name__}: {error})"
+            record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None, "msg": text, "args": None})
+        end = self._line_end()
+        return "".join(printable(line, LINE_CHARACTERS_MAX) + end for line in super().format(record).splitlines())
+
+
+def _end_of_stderr_line() -> str:
+    """A terminal in raw mode does not go back to the beginning of the line by itself."""
+    try:
+        is_raw = not termios.tcgetattr(2)[1] & termios.OPOST
+    except termios.error:
+        return "\n"
+    return "\r\n" if is_raw else "\n"
 
 
 def log_to_stderr(tool: str, level: LogLevel, *, server: bool = False) -> None:
-    """Log lines go to stderr. On a terminal they end in CR LF, because it may be in raw mode."""
+    """Log lines go to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    raw = sys.stderr is not None and sys.stderr.isatty() and not server
-    handler.terminator = "\r\n" if raw else "\n"
     pattern = "%(message)s" if server else f"{tool}: %(message)s"
-    handler.setFormatter(LineFormatter(pattern, handler.terminator, tracebacks=level >= LogLevel.DEBUG1))
+    handler.setFormatter(LineFormatter(pattern, _end_of_stderr_line, tracebacks=level >= LogLevel.DEBUG1))
+    handler.terminator = ""
     _install(handler, level, server)
 
 
@@ -65,6 +74,7 @@ def log_to_file(tool: str, path: str, level: LogLevel, *, server: bool = False) 
         raise ConfigError(f"-E {printable(path)}: the log file cannot be written: {error.strerror}") from None
     pattern = f"%(asctime)s {tool}[{os.getpid()}]: %(message)s"
     handler.setFormatter(LineFormatter(pattern, tracebacks=level >= LogLevel.DEBUG1))
+    handler.terminator = ""
     _install(handler, level, server)
 
 
@@ -76,7 +86,7 @@ def log_to_syslog(tool: str, level: LogLevel) -> None:
         handler: logging.Handler = SysLogHandler("/dev/log", SysLogHandler.LOG_AUTH)
     except OSError:
         handler = logging.NullHandler()
-    handler.setFormatter(LineFormatter(f"{tool}[{os.getpid()}]: %(message)s"))
+    handler.setFormatter(LineFormatter(f"{tool}[{os.getpid()}]: %(message)s", lambda: ""))
     _install(handler, level, True)
 
 
@@ -91,10 +101,10 @@ def _install(handler: logging.Handler, level: LogLevel, server: bool) -> None:
     library.setLevel((_SERVER_LEVELS if server else _CLIENT_LEVELS).get(level, logging.DEBUG))
 
 
-def say(text: str, end: str = "\n") -> None:
+def say(text: str) -> None:
     """A line on stderr, if there is one."""
     with contextlib.suppress(OSError):
-        os.write(2, (text + end).encode("utf-8", "backslashreplace"))
+        os.write(2, (text + _end_of_stderr_line()).encode("utf-8", "backslashreplace"))
 
 
 def run_tool(tool: str, main: Callable[[Sequence[str]], int], words: Sequence[str] | None) -> int:

@@ -110,7 +110,7 @@ class Connection:
         task = self._task()
         status = await run_session(client, task)
         if task.terminal is not None and self.destination.settings[ssh_config.LOG_LEVEL] >= LogLevel.INFO:
-            say(f"Connection to {self.destination.host} closed.", "\r\n")
+            say(f"Connection to {self.destination.host} closed.")
         return status
 
     def _task(self) -> Task:

@@ -123,7 +123,7 @@ class Channel(trio.abc.HalfCloseableStream):
         self.outlet.closed = True
         if self.state.ours is not Side.OPENING:
             self.outlet.send_close_nowait()
-        self.outlet.wake()
+        self.outlet.interrupt()
         self.inbox.finish(End.CLOSED)
         if self.stderr_inbox is not None:
             self.stderr_inbox.finish(End.CLOSED)

@@ -84,8 +84,11 @@ class Inbox:
 
         A cancellation takes nothing: between the last checkpoint and the return nothing is awaited.
         """
-        if max_bytes is not None and (not isinstance(max_bytes, int) or max_bytes < 1):
-            raise ValueError(f"max_bytes must be a positive number of bytes, not {max_bytes!r}")
+        if max_bytes is not None:
+            if not isinstance(max_bytes, int):
+                raise TypeError(f"max_bytes must be a whole number of bytes, not {max_bytes!r}")
+            if max_bytes < 1:
+                raise ValueError(f"max_bytes must be a positive number of bytes, not {max_bytes!r}")
         with self._busy:
             if self._buffer or self._end is not End.NOT_YET:
                 await trio.lowlevel.checkpoint()

@@ -1,8 +1,8 @@
 """`Mux`: the table of channels and the dispatch of messages 80-127 (RFC 4254).
 
 It exists only behind a successful authentication. `receive` is called by the reader, once a message, and never waits; CHANNEL_DATA is
-tested first and goes from the receive buffer into the channel's inbox in one copy. Whatever is for a channel is judged by that channel's state
-table before anything acts on it.
+tested first and goes from the receive buffer into the channel's inbox in one copy. Whatever is for a channel is judged by that channel's
+state table before anything acts on it.
 """
 
 from __future__ import annotations

@@ -49,6 +49,11 @@ class Outlet:
         """Something has changed that a sender may wait for."""
         self._credit_wanted.unpark_all()
 
+    def interrupt(self) -> None:
+        """Senders must look whether they still may send, whatever they wait for."""
+        self.wake()
+        self._transport.nudge()
+
     def check(self) -> None:
         """May we send? Raises what trio's streams raise."""
         if self.closed:
@@ -105,6 +110,7 @@ class Outlet:
         if self.state.ours is Side.OPEN:
             self._transport.send_nowait(encode(ChannelEof(self.recipient)))
             self.state.sent_eof()
+            self.interrupt()
 
     def send_close_nowait(self) -> None:
         """CLOSE, once, unless there is no connection to send it on."""
@@ -112,7 +118,7 @@ class Outlet:
             if self._transport.cause is None:
                 self._transport.send_nowait(encode(ChannelClose(self.recipient)))
             self.state.sent_close()
-            self.wake()
+            self.interrupt()
 
 
 def closed_before_answer() -> SSHError:

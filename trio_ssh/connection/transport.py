@@ -138,6 +138,10 @@ class Transport:
         while self.crowded and self.cause is None:
             await self._room.park()
 
+    def nudge(self) -> None:
+        """Everybody who waits for room looks again: one of them may have nothing to send any more."""
+        self._room.unpark_all()
+
     async def flush(self) -> None:
         """Until all that is sealed has been handed to the stream. Returns as well when the connection's writer has ended."""
         while self._busy and not self._writer_ended:
