@@ -52,7 +52,9 @@ from .protocol.auth_server import AuthAttempt
 from .protocol.limits import Limits
 from .protocol.negotiation import Algorithms, Negotiated
 from .server.authenticators import AuthorizedKeys, Passwords, any_of
-from .server.serve import Handler, serve, serve_listeners, serve_stream
+from .server.login_shell import login_shell
+from .server.run_command import run_command
+from .server.serve import Handler, Services, serve, serve_listeners, serve_stream
 from .server.session import ServerSession
 
 __all__ = [
@@ -119,6 +121,7 @@ __all__ = [
     "RequestDenied",
     "SSHError",
     "ServerSession",
+    "Services",
     "Statistics",
     "Stderr",
     "Terminal",
@@ -129,8 +132,10 @@ __all__ = [
     "any_of",
     "connect",
     "default_credentials",
+    "login_shell",
     "printable",
     "run_client",
+    "run_command",
     "serve",
     "serve_listeners",
     "serve_stream",

@@ -330,7 +330,7 @@ def test_inetd_style(place, tmp_path: Path):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         command = [word for word in server_command(home, "-i", "-e") if word != "-D"]
-        server = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=home.environ)
+        server = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, env=home.environ)
         theirs.close()
         assert server.stderr is not None
         with server.stderr, socket.create_server(("127.0.0.1", 0)) as listener:

@@ -82,13 +82,6 @@ class RunningServer:
     port: int
     log: list[str]
 
-    def wait_logged(self, pattern: str) -> str:
-        deadline = time.monotonic() + SECONDS
-        while not (found := [line for line in self.log if re.search(pattern, line)]):
-            assert time.monotonic() < deadline, f"not logged: {pattern}: {self.log}"
-            threading.Event().wait(0.01)
-        return found[0]
-
 
 @contextmanager
 def running(command: Sequence[str], environ: dict[str, str], pattern: str = r"listening on \S+ port (\d+)") -> Iterator[RunningServer]:
@@ -172,14 +165,16 @@ class AtTerminal:
 
     def wait(self) -> int:
         """Until it has ended; what it shows meanwhile is kept."""
-        deadline = time.monotonic() + SECONDS
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline, f"it does not end; shown: {self.shown!r}"
-            if select.select([self.master], [], [], 0.02)[0]:
+        ended = os.pidfd_open(self.process.pid)
+        try:
+            while True:
+                ready, _, _ = select.select([self.master, ended], [], [], SECONDS)
+                assert ready, f"it does not end; shown: {self.shown!r}"
+                if self.master not in ready:
+                    return self.process.wait(SECONDS)
                 self.shown += os.read(self.master, 65536).decode("utf-8", "replace")
-        while select.select([self.master], [], [], 0)[0]:
-            self.shown += os.read(self.master, 65536).decode("utf-8", "replace")
-        return self.process.returncode
+        finally:
+            os.close(ended)
 
     def modes(self) -> list[object]:
         return list(termios.tcgetattr(self.slave))

@@ -49,6 +49,7 @@ class FakeSession:
         self.username = username
         self.environ = environ or {}
         self.peer = peer
+        self.local = "127.0.0.1 port 2222"
         self._stream: trio.abc.HalfCloseableStream
         self.client: trio.abc.HalfCloseableStream
         self._stream, self.client = trio.testing.lockstep_stream_pair() if tight else trio.testing.memory_stream_pair()

@@ -6,7 +6,6 @@ A table of `Keyword` values is all that tells one configuration language from an
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -143,6 +142,8 @@ def _parsed(line: Line, name: str, parse: Callable[[Words], T]) -> T:
 
 
 def _unknown(name: str, known: list[str]) -> str:
+    import difflib  # for this one text only
+
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, 1, 0.75)
     return f"the option '{printable(name, 64)}' is not supported" + (f" (did you mean {by_lower[close[0]]}?)" if close else "")

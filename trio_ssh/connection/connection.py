@@ -64,6 +64,7 @@ class ServerSide:
     on_open: OpenHandler = refuse_open
     """Told, in the reader's task, of each channel a client wants to open."""
     peer: str = ""
+    local: str = ""
     incoming_types: tuple[str, ...] = ("session",)
 
 
@@ -97,6 +98,11 @@ class Connection:
     def peer(self) -> str:
         """A client's address as text, "" where there is none."""
         return self.side.peer if isinstance(self.side, ServerSide) else ""
+
+    @property
+    def local(self) -> str:
+        """Our own address, likewise."""
+        return self.side.local if isinstance(self.side, ServerSide) else ""
 
     @property
     def parts(self) -> Parts:

@@ -44,10 +44,17 @@ async def close_at_once(stream: trio.abc.Stream) -> None:
 
 def peer_name(stream: trio.abc.Stream) -> str:
     """The peer's address as text, "" where the stream has none."""
-    if not isinstance(stream, trio.SocketStream):
-        return ""
+    return _address_text(stream.socket.getpeername) if isinstance(stream, trio.SocketStream) else ""
+
+
+def local_name(stream: trio.abc.Stream) -> str:
+    """Our own end's, likewise."""
+    return _address_text(stream.socket.getsockname) if isinstance(stream, trio.SocketStream) else ""
+
+
+def _address_text(ask: Callable[[], object]) -> str:
     try:
-        address = stream.socket.getpeername()
+        address = ask()
     except OSError:
         return ""
     return f"{address[0]} port {address[1]}" if isinstance(address, tuple) else "a local socket"

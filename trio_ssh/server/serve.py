@@ -6,7 +6,7 @@ Every connection is contained: whatever goes wrong in it, or in a handler, is lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
 import trio
@@ -17,7 +17,7 @@ from ..connection.collapse import single_cause
 from ..connection.connection import Connection, ServerSide
 from ..connection.events import Observer
 from ..connection.incoming import IncomingChannel
-from ..connection.sockets import peer_name, tune
+from ..connection.sockets import local_name, peer_name, tune
 from ..connection.version import SOFTWARE
 from ..errors import LocalProtocolError, SSHError, printable
 from ..keys.key import PrivateKey
@@ -29,6 +29,24 @@ from .session import ServerSession, SessionPolicy, SessionRequests
 _log = logging.getLogger("trio_ssh.server")
 
 Handler = Callable[[ServerSession], Awaitable[int | None]]
+
+
+@attrs.frozen(kw_only=True)
+class Services:
+    """Handlers by what a client asks for; what is not given is refused to it. A plain handler serves everything instead."""
+
+    session: Handler | None = None
+    """Shells and commands."""
+    subsystems: Mapping[str, Handler] = attrs.field(factory=dict)
+    """By name, such as ``sftp``."""
+
+    async def serve(self, session: ServerSession) -> int | None:
+        """Give the session to the handler it is for."""
+        handler = self.session if session.subsystem is None else self.subsystems[session.subsystem]
+        assert handler is not None  # refused before
+        return await handler(session)
+
+
 ACCEPT_ENV = ("LANG", "LC_*")
 FAILED = 255
 
@@ -56,7 +74,7 @@ class _Options:
 
 
 async def serve(
-    handler: Handler,
+    handler: Handler | Services,
     port: int,
     *,
     host: str | bytes | None = None,
@@ -81,7 +99,7 @@ async def serve(
 
 
 async def serve_listeners(
-    handler: Handler,
+    handler: Handler | Services,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     *,
     host_keys: Sequence[PrivateKey],
@@ -100,7 +118,7 @@ async def serve_listeners(
 
 
 async def serve_stream(
-    handler: Handler,
+    handler: Handler | Services,
     stream: trio.abc.Stream,
     *,
     host_keys: Sequence[PrivateKey],
@@ -131,7 +149,7 @@ class _Server:
     @classmethod
     def of(
         cls,
-        handler: Handler,
+        handler: Handler | Services,
         host_keys: Sequence[PrivateKey],
         authenticate: Authenticator | Decide,
         options: _Options,
@@ -144,6 +162,10 @@ class _Server:
         if not offered:
             raise LocalProtocolError(f"none of the host keys can be used with {', '.join(options.algorithms.host_keys)}")
         options = attrs.evolve(options, algorithms=attrs.evolve(options.algorithms, host_keys=offered))
+        if isinstance(handler, Services):
+            has_session, names = handler.session is not None, frozenset(handler.subsystems)
+            options = attrs.evolve(options, sessions=attrs.evolve(options.sessions, shell_and_exec=has_session, subsystems=names))
+            handler = handler.serve
         return cls(handler, tuple(host_keys), as_policy(authenticate), options, own_sockets)
 
     async def serve_contained(self, stream: trio.abc.Stream) -> None:
@@ -172,7 +194,7 @@ class _Server:
                 def on_open(incoming: IncomingChannel) -> None:
                     self._begin_session(nursery, connection, incoming)
 
-                side = ServerSide(host_keys=self.host_keys, policy=self.policy, on_open=on_open, peer=peer)
+                side = ServerSide(host_keys=self.host_keys, policy=self.policy, on_open=on_open, peer=peer, local=local_name(stream))
                 connection = Connection(stream, side, options.algorithms, options.limits, SOFTWARE, options.observer)
                 nursery.start_soon(self._note_login, connection, peer)
                 await connection.run()
@@ -198,7 +220,7 @@ class _Server:
             requests = SessionRequests(self.options.sessions, start)
             channel.on_request = requests
             channel.when_ended(requests.close)
-            sessions.append(ServerSession(channel, requests, connection.username, connection.peer))
+            sessions.append(ServerSession(channel, requests, connection.username, connection.peer, connection.local))
 
         def start() -> None:
             nursery.start_soon(self._serve_session, sessions[0], channel)

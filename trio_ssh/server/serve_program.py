@@ -92,7 +92,7 @@ async def _start(session: ServerSession, account: Account, program: Program, set
         session.environ,
         term=term,
         tty=files.tty,
-        addresses=address_variables(session.peer),
+        addresses=address_variables(session.peer, session.local),
         extra=setting.environ,
     )
     try:

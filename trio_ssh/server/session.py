@@ -6,7 +6,7 @@ client asks for a shell, a command or a subsystem, which starts the handler; fro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TypeVar
 
 import attrs
@@ -36,6 +36,9 @@ class SessionPolicy:
     accept_env: PatternList
     permit_terminal: bool
     limits: Limits
+    shell_and_exec: bool = True
+    subsystems: Collection[str] | None = None
+    """The names there are; None leaves it to the handler."""
 
     @classmethod
     def of(cls, accept_env: Sequence[str], permit_terminal: bool, limits: Limits) -> SessionPolicy:
@@ -102,18 +105,19 @@ class SessionRequests:
     def _shell(self, fields: bytes) -> bool:
         if fields:
             raise RemoteProtocolError("bytes follow a shell request")
-        return self._start()
+        return self.policy.shell_and_exec and self._start()
 
     def _exec(self, fields: bytes) -> bool:
         message = decode(Exec, fields)
-        if self.started or len(message.command) > self.policy.limits.exec_bytes or b"\0" in message.command:
+        if self.started or not self.policy.shell_and_exec or len(message.command) > self.policy.limits.exec_bytes or b"\0" in message.command:
             return False
         self.command = message.command.decode("utf-8", "surrogateescape")
         return self._start()
 
     def _subsystem(self, fields: bytes) -> bool:
         message = decode(Subsystem, fields)
-        if self.started:
+        known = self.policy.subsystems
+        if self.started or (known is not None and message.subsystem_name not in known):
             return False
         self.subsystem = message.subsystem_name
         return self._start()
@@ -201,15 +205,17 @@ class ServerSession(trio.abc.HalfCloseableStream):
     The handler's task is cancelled when the client goes away. Returning a number from the handler is `exit(number)`; None is 0.
     """
 
-    __slots__ = ("_channel", "_exited", "_requests", "peer", "stderr", "username")
+    __slots__ = ("_channel", "_exited", "_requests", "local", "peer", "stderr", "username")
 
-    def __init__(self, channel: Channel, requests: SessionRequests, username: str, peer: str) -> None:
+    def __init__(self, channel: Channel, requests: SessionRequests, username: str, peer: str = "", local: str = "") -> None:
         self._channel = channel
         self._requests = requests
         self._exited = False
         self.username = username
         self.peer = peer
-        """The client's address as text, "" where the stream has none."""
+        """The client's address as text, ``ADDRESS port N``; "" where the stream has none."""
+        self.local = local
+        """Our end's, likewise."""
         self.stderr = SessionStderr(channel)
 
     @property
