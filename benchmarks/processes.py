@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -71,6 +73,19 @@ class Pair:
     ) -> None:
         self.driver.end()
         self.server.end()
+
+    @contextmanager
+    def holding(self, first: int, more: int) -> Iterator[Callable[[], None]]:
+        """`first` idle connections are there; call what comes back to have `more`."""
+        self.driver.tell(json.dumps({"verb": "hold", "first": first, "more": more}))
+        self.driver.answer()
+
+        def next_step() -> None:
+            self.driver.tell("")
+            self.driver.answer()
+
+        yield next_step
+        next_step()
 
     def seconds(self, verb: str, **order: int) -> float:
         """Have the driver do it; how long it took, by its own clock."""

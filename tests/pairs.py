@@ -18,6 +18,7 @@ import trio_ssh
 from trio_ssh.connection.authentication import ClientPlan
 from trio_ssh.connection.channel import Channel
 from trio_ssh.connection.connection import ClientSide, Connection, ServerSide
+from trio_ssh.connection.incoming import IncomingChannel
 from trio_ssh.connection.mux import Mux
 from trio_ssh.protocol.auth_server import AuthAttempt
 from trio_ssh.server.authenticators import as_policy
@@ -254,28 +255,25 @@ class MuxEnds:
 
     client: Connection
     server: Connection
-    client_mux: Mux
-    server_mux: Mux
+    accepted: list[Channel]
+    """The server's ends of the channels that the client has opened, in that order."""
+
+    @property
+    def client_mux(self) -> Mux:
+        assert self.client.mux is not None
+        return self.client.mux
 
     async def channel(self) -> tuple[Channel, Channel]:
         """A channel's two ends; the client has opened it."""
-        found: list[Channel] = []
-
-        async def accept() -> None:
-            incoming = await self.server_mux.incoming.receive()
-            found.append(incoming.accept())
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(accept)
-            ours = await self.client_mux.open_channel("session")
-        return ours, found[0]
+        ours = await self.client_mux.open_channel("session")
+        return ours, self.accepted[-1]
 
 
 async def _accept_anybody(attempt: AuthAttempt) -> trio_ssh.Verdict:
     return trio_ssh.ACCEPT
 
 
-async def _no_offers() -> Sequence[trio_ssh.PrivateKeyCredential]:
+async def _user_key() -> Sequence[trio_ssh.PrivateKeyCredential]:
     return [trio_ssh.PrivateKeyCredential(USER_KEY)]
 
 
@@ -285,26 +283,25 @@ async def muxes(
 ) -> AsyncIterator[MuxEnds]:
     """Two connections, logged in."""
     client_stream, server_stream = streams or memory_stream_pair()
+    accepted: list[Channel] = []
 
     async def trust(key: trio_ssh.PublicKey) -> None:
         assert key == HOST_KEY.public_key
 
-    client_side = ClientSide(plan=ClientPlan("ada", _no_offers), trust=trust)
-    server_side = ServerSide(host_keys=(HOST_KEY,), policy=as_policy(_accept_anybody))
+    def on_open(incoming: IncomingChannel) -> None:
+        accepted.append(incoming.accept())
+
+    client_side = ClientSide(plan=ClientPlan("ada", _user_key), trust=trust)
+    server_side = ServerSide(host_keys=(HOST_KEY,), policy=as_policy(_accept_anybody), on_open=on_open)
     client = Connection(client_stream, client_side, QUICK, client_limits or trio_ssh.Limits(), "client")
     server_algorithms = attrs.evolve(QUICK, host_keys=HOST_KEY.public_key.signature_algorithms)
     server = Connection(server_stream, server_side, server_algorithms, server_limits or trio_ssh.Limits(), "server")
-    found: dict[str, Mux] = {}
-
-    async def log_in(name: str, connection: Connection) -> None:
-        found[name] = await nursery.start(connection.run)
-
     with trio.fail_after(NEVER):
         async with trio.open_nursery() as nursery:
-            async with trio.open_nursery() as logging_in:
-                logging_in.start_soon(log_in, "client", client)
-                logging_in.start_soon(log_in, "server", server)
-            yield MuxEnds(client, server, found["client"], found["server"])
+            nursery.start_soon(client.run)
+            nursery.start_soon(server.run)
+            await client.settled.wait()
+            yield MuxEnds(client, server, accepted)
             client.end(None)
             with trio.fail_after(10):
                 await client.ended.wait()

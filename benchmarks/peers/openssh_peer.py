@@ -183,7 +183,8 @@ class Driver:
                 wait_until("the ControlMaster", path)
                 yield options
             finally:
-                master.terminate()
+                master.kill()  # a mere SIGTERM can come right before its poll(), and is then seen only with the next packet
+                path.unlink(missing_ok=True)
 
     def execute(self, times: int, at_once: int) -> float:
         with self.master("m") as options, ThreadPoolExecutor(at_once) as pool:

@@ -300,25 +300,30 @@ def test_a_bad_configuration(place):
     assert_one_line(place.home.run_ssh(place.port, "true"), "others than you may write")
 
 
-def test_the_server_goes_away(place):
+@pytest.mark.parametrize(("number", "pattern"), [(signal.SIGKILL, "trio-ssh: ."), (signal.SIGTERM, "the peer disconnected")])
+def test_the_server_goes_away(place, number, pattern):
     home = place.home
     with running(server_command(home), home.environ) as server:
         home.know(server.port)
         process = subprocess.Popen(
-            home.ssh(server.port, "echo ready; exec sleep 600"),
-            stdin=subprocess.DEVNULL,
+            home.ssh(server.port, "echo ready; cat"),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=home.environ,
             start_new_session=True,
         )
+        assert process.stdin is not None
         assert process.stdout is not None
-        with process.stdout as stdout:
+        assert process.stderr is not None
+        with process.stdin, process.stdout as stdout, process.stderr as stderr:
             assert stdout.readline() == b"ready\n"
-            server.process.kill()
-            stderr = process.communicate(timeout=SECONDS)[1].decode()
-    assert process.returncode == 255
-    assert stderr.count("\n") == 1
+            server.process.send_signal(number)
+            text = stderr.read().decode()
+            assert process.wait(SECONDS) == 255
+        assert server.process.wait(SECONDS) == (0 if number == signal.SIGTERM else -number)
+    assert text.count("\n") == 1
+    assert re.search(pattern, text), text
 
 
 # --- the server ------------------------------------------------------------------------------------------------------------------------

@@ -130,15 +130,9 @@ class AtTerminal:
     def run(cls, command: Sequence[str], environ: dict[str, str], *, columns: int = 100, rows: int = 30) -> Iterator[AtTerminal]:
         master, slave = os.openpty()
         resize(slave, columns, rows)
-        process = subprocess.Popen(
-            command,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=environ,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
+        # The leader of a new session gets the first terminal that it opens by its path as its controlling one.
+        script = 'exec <>"$1" >&0 2>&0 && shift && exec "$@"'
+        process = subprocess.Popen(["sh", "-c", script, "sh", os.ttyname(slave), *command], env=environ, start_new_session=True)
         try:
             yield cls(process, master, slave)
         finally:

@@ -98,3 +98,7 @@ def test_a_file_that_others_can_write(tmp_path: Path):
         list(file_lines(path, ours=True))
     path.chmod(0o644)
     assert len(list(file_lines(path, ours=True))) == 1
+
+
+def test_the_null_device_is_an_empty_file():
+    assert list(file_lines("/dev/null", ours=True)) == []

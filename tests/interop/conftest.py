@@ -21,7 +21,7 @@ def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
 
 
 @pytest.fixture(scope="session")
-def sshd(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SSHD]:
+def lasting_sshd(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SSHD]:
     """OpenSSH's server with everything switched on that we have too."""
     shared = Shared.with_openssh()
     lists = {
@@ -37,13 +37,18 @@ def sshd(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def deadline(nursery: trio.Nursery) -> None:
-    """The test fails when it takes longer than a minute."""
+    """The test fails when it takes longer than a minute: for fixtures to depend on (a mark "usefixtures" would not run it)."""
     nursery.start_soon(_ring)
 
 
 async def _ring() -> None:
     await trio.sleep(TEST_SECONDS)
     raise TimeoutError(f"the test has not ended in {TEST_SECONDS} s")
+
+
+@pytest.fixture
+def sshd(lasting_sshd: SSHD, deadline: None) -> SSHD:
+    return lasting_sshd
 
 
 @pytest.fixture

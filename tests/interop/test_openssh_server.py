@@ -18,7 +18,6 @@ from tests.interop.openssh import SSHD, running_sshd
 from tests.interop.services import KIB, MIB, pattern, sha256
 
 OPENSSH = Shared.with_openssh()
-pytestmark = pytest.mark.usefixtures("deadline")
 
 
 @each_suite(OPENSSH)
@@ -82,15 +81,20 @@ async def test_rsa_by_each_algorithm(algorithm: str, ask_first: bool, sshd: SSHD
 
 
 @pytest.fixture(scope="module")
-def sshds(sshd: SSHD, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SSHD]]:
+def lasting_sshds(lasting_sshd: SSHD, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SSHD]]:
     """By their RekeyLimit."""
     with contextlib.ExitStack() as stack:
-        servers = {"default": sshd}
+        servers = {"default": lasting_sshd}
         for limit in ("1M", "16"):
             servers[limit] = stack.enter_context(
                 running_sshd(keyring, tmp_path_factory.mktemp("sshd"), extra=[f"RekeyLimit {limit}"])
             )
         yield servers
+
+
+@pytest.fixture
+def sshds(lasting_sshds: dict[str, SSHD], deadline: None) -> dict[str, SSHD]:
+    return lasting_sshds
 
 
 TRANSFERS = [

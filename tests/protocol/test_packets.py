@@ -23,6 +23,7 @@ from tests.protocol.ends import (
 from trio_ssh.errors import IntegrityError, RemoteProtocolError
 from trio_ssh.protocol.key_budget import UNLIMITED
 from trio_ssh.protocol.opener import PACKETS_PER_BATCH, Opener
+from trio_ssh.protocol.sealer import Sealer
 from trio_ssh.wire.codec import encode
 from trio_ssh.wire.connection import ChannelData, ChannelExtendedData
 
@@ -137,8 +138,7 @@ def test_padding_is_never_used_twice():
         drawn.append(b"".join(struct.pack(">Q", len(drawn) * 2000 + n) for n in range(size // 8)))
         return drawn[-1]
 
-    sealer, _ = sealer_and_opener(MODES[0])
-    sealer._random = draw
+    sealer = Sealer(draw, never)
     seen = set()
     for _ in range(2000):
         sealer.seal(payload_of(3))  # 8 bytes of padding each, if the pool's bytes stay in step
@@ -408,6 +408,7 @@ def test_a18_the_receive_buffer_is_bounded_by_the_packets_that_are_taken(mode):
         assert packet_bytes_max <= largest <= bound
 
 
+@pytest.mark.xfail(reason="finding: the receive buffer grows to 528 KiB before authentication")
 def test_asr_08_an_unauthenticated_peer_that_floods_gets_no_large_buffer():
     """At most 256 KiB for all of a connection that has not logged in."""
     sealer, opener = sealer_and_opener(MODES[1], 64 * 1024)

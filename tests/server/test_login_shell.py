@@ -344,7 +344,7 @@ async def test_the_environment_is_the_accounts_with_what_the_client_may_add() ->
     assert lines["LC_X"] == "1"
     assert lines["SITE"] == "here"
     assert lines["USER"] == lines["LOGNAME"] == MY_NAME
-    assert lines["SSH_CLIENT"] == "192.0.2.1 40000 65535"
+    assert lines["SSH_CLIENT"] == "192.0.2.1 40000 2222"
     assert "/evil" not in "".join(lines.values())
 
 

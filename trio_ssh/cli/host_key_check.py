@@ -8,7 +8,7 @@ import attrs
 
 from .. import KeyFileError, KnownHosts, PublicKey, printable
 from ..config import StrictHostKeyChecking
-from ..keys import Changed, Unknown, randomart, randomart_title
+from ..keys import Changed, Unknown, randomart_title
 from .report import log
 
 Ask = Callable[[str], Awaitable[str | None]]
@@ -27,7 +27,6 @@ class HostKeyCheck:
     known_hosts: KnownHosts
     checking: StrictHostKeyChecking
     ask: Ask
-    picture: bool = False
     changed: bool = False
 
     async def key_types(self, host: str, port: int) -> Sequence[str]:
@@ -64,16 +63,13 @@ class HostKeyCheck:
                 return await self._user_accepts(host, port, key, unknown)
 
     async def _user_accepts(self, host: str, port: int, key: PublicKey, unknown: Unknown) -> bool:
-        kind = randomart_title(key.algorithm, key.bits)
         lines = [
             f"The authenticity of host '{shown_host(host, port)}' can't be established.",
-            f"{kind.split()[0]} key fingerprint is {key.fingerprint()}.",
+            f"{randomart_title(key.algorithm, key.bits).split()[0]} key fingerprint is {key.fingerprint()}.",
         ]
         if unknown.other_types:
             types = ", ".join(sorted({entry.key_type for entry in unknown.other_types}))
             lines.append(f"WARNING: keys of other types are saved for this host: {printable(types, 200)}.")
-        if self.picture:
-            lines.append(randomart(key.blob, kind))
         answer = await self.ask("\n".join([*lines, QUESTION]))
         while answer is not None:
             said = answer.strip()

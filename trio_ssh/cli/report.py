@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import sys
 import termios
 from collections.abc import Callable, Iterator, Sequence
@@ -122,6 +123,12 @@ def run_tool(tool: str, main: Callable[[Sequence[str]], int], words: Sequence[st
         if not expected:
             log.debug("the traceback:", exc_info=cause)
         return FAILURE
+
+
+def ending_signals() -> list[signal.Signals]:
+    """The signals that tell us to end. Those that we were started to ignore (nohup, a job in the background) stay ignored."""
+    others = (signal.SIGINT, signal.SIGHUP)
+    return [signal.SIGTERM, *(number for number in others if signal.getsignal(number) is not signal.SIG_IGN)]
 
 
 def keep_standard_files() -> None:

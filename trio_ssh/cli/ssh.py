@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -12,12 +11,11 @@ import attrs
 import trio
 
 from .. import Client, ConnectionLost, Credential, Password, PrivateKeyCredential, PrivateKeyFile, __version__, connect, printable
-from ..config import LogLevel, ssh_config
-from ..config.connection import client_algorithms, client_limits
+from ..config import LogLevel, client_algorithms, client_limits, ssh_config
 from .destination import Destination, LockedFile, resolve
 from .event_text import logging_observer
 from .host_key_check import HostKeyCheck
-from .report import FAILURE, log, log_to_file, log_to_stderr, run_tool, say
+from .report import FAILURE, ending_signals, log, log_to_file, log_to_stderr, run_tool, say
 from .session import STDIN, Task, run_session, wanted_terminal
 from .ssh_arguments import Family, Invocation, TerminalWish, parse_arguments
 from .terminal import ControllingTerminal, is_terminal
@@ -52,7 +50,7 @@ def _log_as_asked(invocation: Invocation, level: LogLevel) -> None:
 async def _until_signalled(connection: Connection) -> int:
     """The terminal and the modes of our files are put right even when we are told to end."""
     result = FAILURE
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(*ending_signals()) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_on_signal, signals, nursery.cancel_scope)
             result = await connection.run()

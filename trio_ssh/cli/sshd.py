@@ -17,14 +17,13 @@ import attrs
 import trio
 
 from .. import Handler, PrivateKey, SSHError, __version__, serve_listeners, serve_stream
-from ..config import Settings, SSHDConfig, sshd_config
-from ..config.connection import server_algorithms, server_limits
+from ..config import Settings, SSHDConfig, server_algorithms, server_limits, sshd_config
 from ..errors import ConfigError
 from ..server.login_shell import login_shell
 from .account_keys import AccountKeys
 from .daemon import TunedListener, go_into_background, listen, listeners_of, pid_file, shown_address
 from .event_text import logging_observer
-from .report import log, log_to_file, log_to_stderr, log_to_syslog, run_tool, say
+from .report import ending_signals, log, log_to_file, log_to_stderr, log_to_syslog, run_tool, say
 from .sshd_arguments import ServerInvocation, parse_arguments
 
 TOOL = "trio-sshd"
@@ -98,7 +97,7 @@ def _serve_network(invocation: ServerInvocation, settings: Settings, server: Ser
 
 
 async def _until_signalled(server: Server, sockets: Sequence[socket.socket], once: bool) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(*ending_signals()) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_on_signal, signals, nursery.cancel_scope)
             listeners = listeners_of(sockets)
@@ -116,7 +115,7 @@ async def _end_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -
 
 
 async def _serve_standard_files(server: Server) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(*ending_signals()) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_on_signal, signals, nursery.cancel_scope)
             await server.serve_stream(_standard_stream())

@@ -84,11 +84,6 @@ class ControllingTerminal:
             finally:
                 os.close(number)
 
-    def tell(self, text: str) -> None:
-        """Show a line; without a terminal nobody sees it."""
-        with contextlib.suppress(OSError), open("/dev/tty", "wb", buffering=0) as terminal:
-            terminal.write(text.encode("utf-8", "backslashreplace") + b"\n")
-
 
 async def _read_line(number: int) -> str | None:
     # The terminal is in canonical mode: one read gives one line, and is only made when there is one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import ssh_config, sshd_config
 from .algorithm_list import choose_algorithms
+from .connection import client_algorithms, client_limits, server_algorithms, server_limits
 from .lines import Place
 from .settings import Keyword, Section, Setting, Settings
 from .ssh_config import SSHConfig
@@ -25,8 +26,12 @@ __all__ = [
     "StrictHostKeyChecking",
     "Subsystem",
     "choose_algorithms",
+    "client_algorithms",
+    "client_limits",
     "expand_path",
     "expand_tokens",
+    "server_algorithms",
+    "server_limits",
     "ssh_config",
     "sshd_config",
 ]

@@ -134,7 +134,10 @@ def _read(path: str, shown: str, ours: bool) -> bytes:
         # O_NONBLOCK: opening a FIFO that nobody writes to must not wait.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            _check(os.fstat(descriptor), name, ours)
+            status = os.fstat(descriptor)
+            if stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev:
+                return b""  # "-F /dev/null" is the usual way to say: no configuration
+            _check(status, name, ours)
             content = b""
             while len(content) <= CONFIG_FILE_BYTES_MAX and (part := os.read(descriptor, CONFIG_FILE_BYTES_MAX + 1 - len(content))):
                 content += part

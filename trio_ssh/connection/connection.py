@@ -55,12 +55,18 @@ class ClientSide:
     """The host key policy: returns for a good key, raises `HostKeyError` for another."""
 
 
+def ignore_login(username: str) -> None:
+    """For servers that need not know."""
+
+
 @attrs.frozen(kw_only=True)
 class ServerSide:
     """What makes a connection a server's."""
 
     host_keys: tuple[PrivateKey, ...]
     policy: Authenticator
+    on_login: Callable[[str], None] = ignore_login
+    """Told the user's name, right behind the SUCCESS."""
     on_open: OpenHandler = refuse_open
     """Told, in the reader's task, of each channel a client wants to open."""
     peer: str = ""
@@ -235,6 +241,7 @@ class Connection:
         parts.transport.send_nowait(payload)
         parts.phases.authentication_succeeded()
         parts.router.attach(mux)
+        self.side.on_login(username)
 
     def identity(self) -> OurIdentity:
         """What we are in a key exchange."""

@@ -6,7 +6,8 @@ Every connection is contained: whatever goes wrong in it, or in a handler, is lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import attrs
 import trio
@@ -187,16 +188,25 @@ class _Server:
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
         options = self.options
         peer = peer_name(stream)
-        self._logging_in += 1
-        with single_cause():
+        with self._counted() as logged_in, single_cause():
             async with trio.open_nursery() as nursery:
 
                 def on_open(incoming: IncomingChannel) -> None:
                     self._begin_session(nursery, connection, incoming)
 
-                side = ServerSide(host_keys=self.host_keys, policy=self.policy, on_open=on_open, peer=peer, local=local_name(stream))
+                def on_login(username: str) -> None:
+                    logged_in()
+                    _log.info("%s: %s is logged in", peer, printable(username))
+
+                side = ServerSide(
+                    host_keys=self.host_keys,
+                    policy=self.policy,
+                    on_login=on_login,
+                    on_open=on_open,
+                    peer=peer,
+                    local=local_name(stream),
+                )
                 connection = Connection(stream, side, options.algorithms, options.limits, SOFTWARE, options.observer)
-                nursery.start_soon(self._note_login, connection, peer)
                 await connection.run()
                 # The connection is gone, and with it whoever was being served.
                 nursery.cancel_scope.cancel()
@@ -204,13 +214,21 @@ class _Server:
             raise connection.cause
         _log.info("%s: ended: %s", peer, connection.cause or "closed by us")
 
-    async def _note_login(self, connection: Connection, peer: str) -> None:
+    @contextmanager
+    def _counted(self) -> Iterator[Callable[[], None]]:
+        """Counts a connection among those that are logging in, until the function that it gives is called or the block ends."""
+        counted = True
+
+        def stop() -> None:
+            nonlocal counted
+            self._logging_in -= counted
+            counted = False
+
+        self._logging_in += 1
         try:
-            await connection.settled.wait()
+            yield stop
         finally:
-            self._logging_in -= 1
-        if connection.mux is not None:
-            _log.info("%s: %s is logged in", peer, printable(connection.username))
+            stop()
 
     def _begin_session(self, nursery: trio.Nursery, connection: Connection, incoming: IncomingChannel) -> None:
         """Accept the channel; its handler starts when the client has said what it wants."""

@@ -1,0 +1,400 @@
+"""Fresh keys under every circumstance: asked for by bytes, packets, time, the application and the peer, alone and at once, idle and loaded
+(RFC 4253 §9; hardening FLT-05 to FLT-11, SM-066, SM-067, SM-074)."""
+
+from __future__ import annotations
+
+import itertools
+
+import attrs
+import pytest
+import trio
+from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
+
+import trio_ssh
+from tests import pairs
+from tests.raw_peer import PASSWORDS, RawPeer
+from trio_ssh import RekeyCause
+from trio_ssh.protocol.role import Role
+from trio_ssh.wire.codec import decode, encode
+from trio_ssh.wire.connection import ChannelData, ChannelWindowAdjust, GlobalRequest
+from trio_ssh.wire.numbers import MessageNumber as M
+from trio_ssh.wire.transport import Ping
+
+KEX_ONLY = {1, 2, 3, 4, *range(20, 50)}
+
+
+async def load_both_ways(ends: pairs.Ends, size: int) -> None:
+    """`size` bytes up and down at once, and back: whatever happens between, the same bytes arrive."""
+    data = pairs.pattern(size)
+
+    async def up():
+        result = await ends.client.run_process("hash", input=data)
+        assert result.stdout.decode() == pairs.sha256(data)
+
+    async def down():
+        assert (await ends.client.run_process(f"source {size}")).stdout == pairs.pattern(size)
+
+    async def round_trip():
+        assert (await ends.client.run_process("echo", input=data)).stdout == data
+
+    async with trio.open_nursery() as nursery:
+        for work in (up, down, round_trip):
+            nursery.start_soon(work)
+
+
+def sides(limits: trio_ssh.Limits, who: str) -> dict[str, trio_ssh.Limits]:
+    return {name: limits for name in ("client_limits", "server_limits") if who in (name, "both")}
+
+
+WHO = ["client_limits", "server_limits", "both"]
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize(("rekey_bytes", "size"), [(16, 40_000), (1024, 100_000), (65536, 2_000_000)])
+async def test_by_bytes_under_load(autojump_clock, who, rekey_bytes, size):
+    # What lies in the outbox when a budget is spent leaves under the old key: a short outbox makes for many exchanges.
+    short = trio_ssh.Limits(out_buffer_bytes=min(rekey_bytes, 8192), channel_packet_bytes=4096)
+    async with pairs.connected(limits=short, **sides(attrs.evolve(short, rekey_bytes=rekey_bytes), who)) as ends:
+        await load_both_ways(ends, size)
+        causes = ends.rekeys()
+    assert len(causes) > 5
+    assert set(causes) <= {RekeyCause.SENT, RekeyCause.RECEIVED, RekeyCause.PEER}
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_by_packets(autojump_clock, who):
+    limits = trio_ssh.Limits(rekey_packets=10, channel_packet_bytes=1000, out_buffer_bytes=4000)
+    async with pairs.connected(limits=trio_ssh.Limits(channel_packet_bytes=1000), **sides(limits, who)) as ends:
+        await load_both_ways(ends, 100_000)
+        assert len(ends.rekeys()) > 5
+
+
+CIPHERS = [
+    trio_ssh.Algorithms(kex=("curve25519-sha256",), ciphers=(cipher,), macs=(mac,))
+    for cipher, mac in [
+        ("aes128-gcm@openssh.com", "hmac-sha2-256"),
+        ("chacha20-poly1305@openssh.com", "hmac-sha2-256"),
+        ("aes256-ctr", "hmac-sha2-256"),
+        ("aes128-ctr", "hmac-sha2-512-etm@openssh.com"),
+    ]
+]
+
+
+@pytest.mark.parametrize("algorithms", CIPHERS, ids=lambda algorithms: f"{algorithms.ciphers[0]} {algorithms.macs[0]}")
+async def test_under_every_kind_of_cipher(autojump_clock, algorithms):
+    limits = trio_ssh.Limits(rekey_bytes=8192, out_buffer_bytes=8192)
+    async with pairs.connected(limits=limits, client_algorithms=algorithms, server_algorithms=algorithms) as ends:
+        await load_both_ways(ends, 200_000)
+        assert len(ends.rekeys()) > 5
+
+
+@pytest.mark.parametrize("make_streams", [memory_stream_pair, lockstep_stream_pair], ids=["memory", "lockstep"])
+async def test_with_every_queue_at_its_minimum(autojump_clock, make_streams):
+    limits = attrs.evolve(pairs.SMALLEST, rekey_bytes=64)
+    async with pairs.connected(limits=limits, streams=make_streams()) as ends:
+        data = pairs.pattern(500)
+        assert (await ends.client.run_process("echo", input=data)).stdout == data
+        assert len(ends.rekeys()) > 5
+
+
+async def test_idle_for_a_day(autojump_clock):
+    """Every hour, by either clock, exactly once (FLT-06)."""
+    async with pairs.connected(never=200_000) as ends:
+        await trio.sleep(24 * 3600 + 60)
+        assert len(ends.rekeys()) == 24
+        assert set(ends.rekeys()) <= {RekeyCause.TIME, RekeyCause.PEER}
+        await pairs.check_works(ends.client)
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_by_time_under_load(autojump_clock, who):
+    async def slowly(session):
+        for number in range(100):
+            await session.send_all(number.to_bytes(1, "big") * 1000)
+            await trio.sleep(1)
+
+    async with pairs.connected(slowly, **sides(trio_ssh.Limits(rekey_seconds=5), who)) as ends:
+        result = await ends.client.run_process("x")
+        assert result.stdout == b"".join(number.to_bytes(1, "big") * 1000 for number in range(100))
+        assert 15 <= len(ends.rekeys()) <= 20
+
+
+async def test_by_hand(autojump_clock):
+    async with pairs.connected() as ends:
+        await ends.client.rekey()
+        assert ends.rekeys() == [RekeyCause.USER]
+        await pairs.check_works(ends.client)
+        for _ in range(20):
+            await ends.client.rekey()
+        assert ends.rekeys() == [RekeyCause.USER] * 21
+        await pairs.check_works(ends.client)
+
+
+async def test_by_hand_from_many_tasks_at_once_is_one_exchange(autojump_clock):
+    async with pairs.connected() as ends:
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(ends.client.rekey)
+        assert ends.rekeys() == [RekeyCause.USER]
+
+
+async def test_by_hand_while_one_runs_gives_fresh_keys_all_the_same(autojump_clock):
+    async with pairs.connected() as ends:
+        for steps in range(12):
+            before = len(ends.rekeys())
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ends.client.rekey)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                await ends.client.rekey()
+                assert len(ends.rekeys()) > before
+        await pairs.check_works(ends.client)
+
+
+async def test_both_sides_at_once(autojump_clock):
+    """Many times, with any number of steps between the two: one exchange or two, never none, never a deadlock (FLT-07)."""
+    async with pairs.muxes() as ends:
+        ours, theirs = await ends.channel()
+        for number in range(300):
+            before = len(ends.client.statistics().rekeys), len(ends.server.statistics().rekeys)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ends.client.parts.supervisor.rekey)
+                for _ in range(number % 15):
+                    await trio.lowlevel.checkpoint()
+                nursery.start_soon(ends.server.parts.supervisor.rekey)
+            await wait_all_tasks_blocked()
+            after = len(ends.client.statistics().rekeys), len(ends.server.statistics().rekeys)
+            assert after[0] - before[0] == after[1] - before[1] in (1, 2)
+            await ours.send_all(b"x")
+            assert await theirs.receive_some() == b"x"
+
+
+async def test_both_sides_in_the_same_instant_is_one_exchange(autojump_clock):
+    async with pairs.muxes(streams=lockstep_stream_pair()) as ends:
+        for _ in range(100):
+            before = len(ends.client.statistics().rekeys)
+            ends.client.parts.supervisor.ask(RekeyCause.USER, ends.client.parts.supervisor.state.generation)
+            ends.server.parts.supervisor.ask(RekeyCause.USER, ends.server.parts.supervisor.state.generation)
+            await wait_all_tasks_blocked()
+            assert len(ends.client.statistics().rekeys) == len(ends.server.statistics().rekeys) == before + 1
+
+
+async def test_never_before_somebody_is_logged_in(autojump_clock):
+    """POL-02: budgets of one packet, and a slow decision; the first rekey begins behind SUCCESS."""
+    entered = trio.Event()
+
+    async def slow(attempt):
+        entered.set()
+        await trio.sleep(5)
+        return trio_ssh.ACCEPT
+
+    limits = trio_ssh.Limits(rekey_packets=1, rekey_bytes=16, rekey_seconds=1)
+    async with pairs.connected(limits=limits, authenticate=slow) as ends:
+        granted = [i for i, event in enumerate(ends.server_events) if getattr(event, "outcome", "") == "granted"]
+        exchanges = [i for i, event in enumerate(ends.server_events) if isinstance(event, trio_ssh.KeyExchangeDone)]
+        assert entered.is_set()
+        assert exchanges[0] < granted[0]
+        assert all(i > granted[0] for i in exchanges[1:])
+        await pairs.check_works(ends.client)
+
+
+# -- against a peer without rules ------------------------------------------------------------------------------------------------------
+
+
+async def busy(session: trio_ssh.ServerSession) -> None:
+    """Sends all the time, on both outputs, and takes what comes."""
+
+    async def send(stream, chunk):
+        while True:
+            await stream.send_all(chunk)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send, session, b"o" * 100)
+        nursery.start_soon(send, session.stderr, b"e" * 100)
+        async for _ in session:
+            pass
+        nursery.cancel_scope.cancel()
+
+
+def raw_client() -> tuple[RawPeer, trio.abc.Stream]:
+    client_stream, server_stream = memory_stream_pair()
+    return RawPeer(client_stream, Role.CLIENT), server_stream
+
+
+def between_kexinit_and_newkeys(numbers: list[int]) -> list[list[int]]:
+    """What came between each KEXINIT and the next NEWKEYS."""
+    found: list[list[int]] = []
+    inside = False
+    for number in numbers:
+        if number == M.KEXINIT:
+            inside = True
+            found.append([])
+        elif number == M.NEWKEYS:
+            inside = False
+        elif inside:
+            found[-1].append(number)
+    return found
+
+
+@pytest.mark.parametrize("whose", ["peer", "server"])
+async def test_nothing_but_key_exchange_leaves_between_our_kexinit_and_our_newkeys(autojump_clock, whose):
+    """Data, stderr, window adjusts, replies and pongs are all due in the middle of the exchange, and all of them wait (SM-066)."""
+    raw, stream = raw_client()
+    limits = trio_ssh.Limits(rekey_bytes=20_000, window_bytes=2000) if whose == "server" else trio_ssh.Limits(window_bytes=2000)
+    async with pairs.served(busy, stream=stream, authenticate=PASSWORDS, limits=limits):
+        await raw.log_in()
+        channel = await raw.open_session("x", window=30_000)
+        raw.numbers.clear()
+        causes = [GlobalRequest("keepalive@openssh.com", True), Ping(b"?"), ChannelData(channel, bytes(1000))]
+        for _ in range(5):
+            await raw.send(ChannelWindowAdjust(channel, 30_000))
+            if whose == "server":
+                theirs = await raw.wait_for(M.KEXINIT)
+                # Under way before our KEXINIT: must be taken (SM-067), and answered only behind the exchange.
+                await raw.send(*causes)
+                await wait_all_tasks_blocked()
+                await raw.exchange_keys(theirs=theirs)
+            else:
+                ours = raw.negotiator.our_kexinit(bytes(16), first=False)
+                await raw.send(*causes, ours)
+                await raw.exchange_keys(ours=ours)
+        found = between_kexinit_and_newkeys(raw.numbers)
+        assert len(found) >= 5
+        assert set(itertools.chain(*found)) <= KEX_ONLY
+        assert {M.CHANNEL_DATA, M.CHANNEL_EXTENDED_DATA, M.CHANNEL_WINDOW_ADJUST, M.REQUEST_FAILURE, M.PONG} <= set(raw.numbers)
+        await raw.stream.aclose()
+
+
+async def test_what_waited_leaves_in_its_order(autojump_clock):
+    """Replies, EOF, exit status and CLOSE that fell due during the exchange (FLT-08)."""
+    raw, stream = raw_client()
+    release = trio.Event()
+
+    async def handler(session):
+        await release.wait()
+        return 5
+
+    async with pairs.served(handler, stream=stream, authenticate=PASSWORDS):
+        await raw.log_in()
+        await raw.open_session("x")
+        await raw.send(GlobalRequest("one", True))
+        ours = await raw.send_kexinit()
+        await wait_all_tasks_blocked()
+        release.set()
+        await wait_all_tasks_blocked()
+        raw.numbers.clear()
+        await raw.exchange_keys(ours=ours)
+        numbers = [payload[0] for payload in [await raw.receive() for _ in range(3)] if payload is not None]
+        assert numbers == [M.CHANNEL_REQUEST, M.CHANNEL_EOF, M.CHANNEL_CLOSE]
+        assert set(raw.numbers[: raw.numbers.index(M.NEWKEYS)]) <= KEX_ONLY | {M.REQUEST_FAILURE}
+        await raw.stream.aclose()
+
+
+async def test_data_under_way_before_the_peers_kexinit_is_taken(autojump_clock):
+    """SM-067: our KEXINIT is out, and the peer's data goes on coming until it answers."""
+    client_stream, server_stream = memory_stream_pair()
+    raw, received = RawPeer(client_stream, Role.CLIENT), bytearray()
+
+    async def handler(session):
+        await session.send_all(bytes(2000))
+        async for chunk in session:
+            received.extend(chunk)
+
+    async with pairs.served(handler, stream=server_stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(rekey_bytes=1000)):
+        await raw.log_in()
+        theirs = await raw.wait_for(M.KEXINIT) if M.KEXINIT in raw.numbers[3:] else b""
+        if theirs:
+            await raw.exchange_keys(theirs=theirs)
+        channel = await raw.open_session("x")
+        theirs = await raw.wait_for(M.KEXINIT)
+        for number in range(100):
+            await raw.send(ChannelData(channel, bytes([number]) * 100))
+        await raw.exchange_keys(theirs=theirs)
+        await raw.send(encode(ChannelData(channel, b"behind")))
+        await wait_all_tasks_blocked()
+        assert received == b"".join(bytes([number]) * 100 for number in range(100)) + b"behind"
+        await raw.stream.aclose()
+
+
+@pytest.mark.parametrize("message", [ChannelData(0, b"x"), ChannelWindowAdjust(0, 1), GlobalRequest("x", False)], ids=lambda m: type(m).__name__)
+async def test_a_peer_that_goes_on_behind_its_own_kexinit_is_cut_off(autojump_clock, message):
+    """SM-066, from the other side."""
+    raw, stream = raw_client()
+    async with pairs.served(stream=stream, authenticate=PASSWORDS) as ends:
+        await raw.log_in()
+        await raw.open_session("echo")
+        await raw.send_kexinit()
+        await raw.send(message)
+        await raw.expect_disconnect(2)
+    assert isinstance(ends.server_cause, trio_ssh.RemoteProtocolError)
+
+
+async def test_a_second_kexinit_in_one_exchange(autojump_clock):
+    """SM-075."""
+    raw, stream = raw_client()
+    async with pairs.served(stream=stream, authenticate=PASSWORDS):
+        await raw.log_in()
+        await raw.send_kexinit()
+        await raw.send_kexinit()
+        await raw.expect_disconnect(2)
+
+
+@pytest.mark.parametrize("number", [21, 30, 31, 32, 33, 34])
+async def test_key_exchange_messages_without_an_exchange(autojump_clock, number):
+    """SM-072, SM-073."""
+    raw, stream = raw_client()
+    async with pairs.served(stream=stream, authenticate=PASSWORDS):
+        await raw.log_in()
+        await raw.send(bytes([number]))
+        await raw.expect_disconnect(2)
+
+
+async def test_a_rekey_before_authentication_is_refused(autojump_clock):
+    """POL-02, SM-076."""
+    raw, stream = raw_client()
+    async with pairs.served(stream=stream, authenticate=PASSWORDS) as ends:
+        await raw.handshake()
+        await raw.send_kexinit()
+        await raw.expect_disconnect(2)
+    assert isinstance(ends.server_error, trio_ssh.RemoteProtocolError)
+
+
+async def test_another_host_key_in_a_rekey_is_checked_again(autojump_clock):
+    """SM-070: with the right key at first and another one later, the policy refuses and nothing more leaves but DISCONNECT 9."""
+    client_stream, server_stream = memory_stream_pair()
+    raw = RawPeer(server_stream, Role.SERVER)
+    other = trio_ssh.PrivateKey.generate()
+
+    async def impostor():
+        await raw.log_in()
+        ours = await raw.send_kexinit()
+        theirs = await raw.wait_for(M.KEXINIT)
+        from trio_ssh.protocol.key_exchange import Transcript, start_server
+
+        negotiated = raw.negotiator.receive(theirs).negotiated
+        transcript = Transcript(client_line=raw.peer_line, server_line=raw.line, client_kexinit=theirs, server_kexinit=ours)
+        reply, _ = start_server(transcript, negotiated, other).receive(await raw.expect(30))
+        await raw.send(reply)
+        payload = await raw.receive()
+        assert payload is not None
+        assert payload[0] == M.DISCONNECT
+        assert decode(trio_ssh.wire.transport.Disconnect, payload).reason_code == 9
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(impostor)
+        async with connect(client_stream) as client:
+            with pytest.raises(trio_ssh.ConnectionLost, match="none of the pinned ones"):
+                await client.wait_closed()
+
+
+def connect(stream: trio.abc.Stream, **options) -> trio_ssh.Connecting:
+    return trio_ssh.connect(
+        "server.test",
+        stream=stream,
+        username="ada",
+        credentials=[trio_ssh.PrivateKeyCredential(pairs.USER_KEY)],
+        host_keys=trio_ssh.PinnedKeys([pairs.HOST_KEY.public_key]),
+        algorithms=pairs.QUICK,
+        **options,
+    )
