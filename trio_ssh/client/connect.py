@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -142,7 +143,7 @@ def _reason(error: BaseException) -> str:
         elif isinstance(one, OSError) and one.__cause__ is not None:
             collect(one.__cause__)
         elif isinstance(one, OSError):
-            found.append(one.strerror or str(one))
+            found.append(os.strerror(one.errno) if one.errno is not None and one.errno > 0 else str(one))
 
     collect(error)
     return ", ".join(dict.fromkeys(found)) or str(error)

@@ -25,15 +25,26 @@ class ChannelTable:
 
     def add(self, channel_type: str) -> Channel | None:
         """A new channel under a free number, with as large a window as there is; None when a limit is reached."""
-        limits = self._limits
-        window = min(limits.window_bytes, limits.window_total_bytes - self._granted_bytes)
-        if len(self.channels) >= limits.channels or window < min(limits.channel_packet_bytes, limits.window_bytes):
+        window = self._next_window()
+        if len(self.channels) >= self._limits.channels or not window:
             return None
+        limits = self._limits
         # The numbers in use and the free ones are together 0 to k-1, so without a free one the next is their count.
         number = self._free_numbers.pop() if self._free_numbers else len(self.channels)
         channel = self.channels[number] = Channel(self._transport, limits, channel_type, number, window)
         self._granted_bytes += window
         return channel
+
+    def _next_window(self) -> int:
+        """Later channels get smaller windows: a quarter of what is free beyond one packet for each channel that may still come.
+
+        0 when not even the least window is left (hardening RES-10).
+        """
+        limits = self._limits
+        least = min(limits.channel_packet_bytes, limits.window_bytes)
+        left = limits.window_total_bytes - self._granted_bytes
+        spare = left - least * (limits.channels - len(self.channels))
+        return 0 if left < least else min(limits.window_bytes, max(spare // 4, least))
 
     def remove(self, channel: Channel) -> bool:
         """Forget a channel that is over. False if it was forgotten before."""

@@ -56,6 +56,8 @@ class Inbox:
     def collect(self) -> None:
         """Take everything as it comes, without bound and without a task: for a caller that wants all of it, in `collected`."""
         self.append = self._collect
+        if self._buffer:
+            self._taken(len(self._buffer))
 
     @property
     def collected(self) -> bytes:

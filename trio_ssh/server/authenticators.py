@@ -1,7 +1,7 @@
 """Ready-made authentication policies for servers. A server has no default: it must say whom it lets in.
 
-A policy is an object with `methods` and an async call that gives a `Verdict`, or a plain async function of an attempt. An exception in it
-is a refusal. `any_of` combines policies: the first that accepts counts.
+A policy is an object with `methods` and an async call that gives a `Verdict`, or a plain async function of an attempt, which is asked about
+public keys and passwords alike: to offer one method only, write a class with `methods`. An exception in a policy is a refusal. `any_of` combines policies: the first that accepts counts.
 """
 
 from __future__ import annotations
