@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import attrs
 import pytest
 
-from tests.protocol.ends import REPRESENTATIVE_MODES, End, connected_ends, pieces, shuttle, two_ends
+from tests.protocol.ends import REPRESENTATIVE_MODES, End, connected_ends, shuttle, two_ends
 from trio_ssh.crypto.suites import DEFAULT_CIPHERS
-from trio_ssh.errors import RemoteProtocolError
+from trio_ssh.errors import NegotiationError, RemoteProtocolError
 from trio_ssh.keys.key import PrivateKey
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.protocol.negotiation import Algorithms
@@ -255,28 +257,20 @@ def test_asr_04_a_rekey_at_every_wish(rekey_bytes):
     assert_in_step(client, server)
     for end in (client, server):
         assert [payload[1] for _, payload in end.received] == list(range(40))
-    assert len(client.exchanges) > 1 if rekey_bytes < 65536 * 2 else True
+    assert len(client.exchanges) == len(server.exchanges) > 1
 
 
-def test_g3_every_bit_of_a_handshake_may_flip_and_nobody_is_let_in():
-    """One bit changed on the way in the exchange: some end refuses, or the ends wait for ever; they never agree."""
-    client, server = two_ends(host_key=HOST_KEY)
-    whole = len(client.take())
-    for position in [*range(0, whole, 11)]:
-        client, server = two_ends(Algorithms(kex=("curve25519-sha256",)), host_key=HOST_KEY)
+def test_g3_a_bit_that_flips_in_the_handshake():
+    """In whatever the client sends before its first key: some end refuses, or both wait for ever; they never agree."""
+    once = Algorithms(kex=("curve25519-sha256",))
+    client, _ = two_ends(once, host_key=HOST_KEY)
+    for position in range(0, len(client.take()), 11):
+        client, server = two_ends(once, host_key=HOST_KEY)
         damaged = bytearray(client.take())
-        if position >= len(damaged):
-            break
         damaged[position] ^= 1
-        try:
-            for piece in pieces(bytes(damaged), [100] * 50):
-                server.feed(piece)
+        with contextlib.suppress(RemoteProtocolError, NegotiationError):
+            server.feed(bytes(damaged))
             shuttle(client, server)
-        except RemoteProtocolError:
-            continue
-        except Exception as error:
-            assert type(error).__name__ == "NegotiationError"
-            continue
         assert not client.exchanges
 
 

@@ -92,7 +92,9 @@ class IdentityProver:
         offers = await self.plan.offers()
         while self.messages.statistics().current_buffer_used:
             await self._answer()  # an EXT_INFO that is here already has a say in the choice of algorithms
-        if not offers and await self._ask(self.machine.request_none(), "none"):
+        # Before a person is asked for a password, or when there is nothing to try: which methods are there at all?
+        has_key = any(not isinstance(offer, PasswordOffer) for offer in offers)
+        if not has_key and await self._ask(self.machine.request_none(), "none"):
             return
         for offer in offers:
             granted = await (self._try_password(offer) if isinstance(offer, PasswordOffer) else self._try_key(offer))
