@@ -18,6 +18,10 @@ from .report import PLOT, TABLE, line, write
 from .results import OURS, Result
 from .rows import ROWS
 
+FULL = (7, 1.0, 150)
+QUICK = (3, 0.25, 50)
+"""Rounds, seconds for one contender in one round, idle connections held at once."""
+
 
 def main() -> int:
     wanted = _arguments()
@@ -29,8 +33,8 @@ def main() -> int:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
         write_keys(Path(folder))
-        pace = {"rounds": 3, "seconds": 0.25, "held": 50} if wanted.quick else {"rounds": 7, "seconds": 1.0, "held": 150}
-        run = Run(folder=Path(folder), peers=peers, **pace)
+        rounds, seconds, held = QUICK if wanted.quick else FULL
+        run = Run(folder=Path(folder), peers=peers, rounds=rounds, seconds=seconds, held=held)
         for row in wanted.rows or ROWS:
             for result in ROWS[row](run):
                 results.append(result)

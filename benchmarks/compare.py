@@ -63,13 +63,17 @@ def compare(run: Run, work: Work, pairs: Mapping[str, Pair]) -> Result:
     """All `pairs` in turn. Whoever begins changes from round to round."""
     amounts = {name: _amount(run, work, pair) for name, pair in pairs.items()}
     values: dict[str, list[float]] = {name: [] for name in pairs}
+    cpu: dict[str, list[float]] = {name: [] for name in pairs}
     names = list(pairs)
     for number in range(run.rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            seconds = _do(work, pairs[name], amounts[name])
-            values[name].append(work.unit.figure(amounts[name], seconds))
-    return Result(row=work.row, work=work.text, unit=work.unit, values=values, goal=work.goal, ours=work.ours)
+            pair, amount = pairs[name], amounts[name]
+            cpu_before = pair.cpu_seconds()
+            seconds = _do(work, pair, amount)
+            values[name].append(work.unit.figure(amount, seconds))
+            cpu[name].append((pair.cpu_seconds() - cpu_before) / amount)
+    return Result(row=work.row, work=work.text, unit=work.unit, values=values, goal=work.goal, ours=work.ours, cpu=cpu)
 
 
 def _do(work: Work, pair: Pair, amount: int) -> float:

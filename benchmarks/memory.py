@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from pathlib import Path
 
+from . import procfs
 from .compare import Run
 from .processes import Pair
 from .results import Goal, Result, Unit
@@ -37,26 +36,4 @@ def _kib_per_connection(run: Run, peer: str) -> float:
 
 def _settled_kib(pid: int) -> int:
     time.sleep(SETTLE_SECONDS)
-    return sum(_pss_kib(member) for member in _family(pid))
-
-
-def _family(pid: int) -> list[int]:
-    """`pid` and all that descend from it."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended meanwhile
-        children[int(fields[1])].append(int(folder.name))
-    family = [pid]
-    for member in family:
-        family += children[member]
-    return family
-
-
-def _pss_kib(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    return 0
+    return procfs.pss_kib(pid)

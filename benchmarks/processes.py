@@ -15,6 +15,7 @@ import attrs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from . import procfs
 from .peers.common import Setup
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,6 +87,10 @@ class Pair:
 
         yield next_step
         next_step()
+
+    def cpu_seconds(self) -> float:
+        """Processor time of both ends up to now."""
+        return sum(procfs.cpu_seconds(end.process.pid) for end in (self.server, self.driver))
 
     def seconds(self, verb: str, **order: int) -> float:
         """Have the driver do it; how long it took, by its own clock."""

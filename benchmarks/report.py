@@ -18,11 +18,15 @@ REACHED = {True: "yes", False: "no", None: ""}
 
 def line(result: Result) -> str:
     """One result as text, for the terminal."""
-    peers = "  ".join(
-        f"{TITLES.get(peer, peer)} {result.unit.show(result.figure(peer))} ({result.ratio(peer):.2f} x)" for peer in result.others
-    )
+    peers = "  ".join(f"{TITLES[peer]} {result.unit.show(result.figure(peer))} ({_ratios(result, peer)})" for peer in result.others)
     ours = f"{result.ours} {result.unit.show(result.figure(result.ours))}"
     return f"{result.row:4} {result.work}: {ours}  {peers}" + (f"  [{_goal(result)}]" if result.goal else "")
+
+
+def _ratios(result: Result, peer: str) -> str:
+    """How many times better: in time, and, where it was measured, in processor time of both ends together."""
+    cpu = result.cpu_ratio(peer)
+    return f"{result.ratio(peer):.2f} x" + (f", cpu {cpu:.2f} x" if cpu is not None else "")
 
 
 def _goal(result: Result) -> str:

@@ -11,7 +11,7 @@ OURS = "trio_ssh"
 
 
 class Unit(Enum):
-    """How an amount of work and the seconds it took become a figure: its text, what a second per piece is in it, and whether more is better."""
+    """How an amount of work and the seconds it took become a figure: its text, a factor, and whether more is better."""
 
     MEGABYTES = ("MB/s", 1e-6, True)
     TIMES = ("/s", 1.0, True)
@@ -53,14 +53,21 @@ class Result:
     values: dict[str, list[float]]
     goal: Goal | None = None
     ours: str = OURS
+    cpu: dict[str, list[float]] = attrs.field(factory=dict)
+    """Processor seconds of both ends for one piece, likewise; empty where that was not measured."""
 
     def figure(self, contender: str) -> float:
         return median(self.values[contender])
 
     def ratio(self, contender: str) -> float:
-        """How many times better we are than `contender`: the median of the ratios within each round, so that slow minutes of the machine cancel."""
-        pairs = zip(self.values[self.ours], self.values[contender], strict=True)
-        return median(ours / theirs if self.unit.more_is_better else theirs / ours for ours, theirs in pairs)
+        """How many times better we are than `contender`: the median of the rounds' ratios, so that slow minutes of the machine cancel."""
+        return _ratio(self.values[self.ours], self.values[contender], self.unit.more_is_better)
+
+    def cpu_ratio(self, contender: str) -> float | None:
+        """The same of the processor time, which suffers less when others use the machine."""
+        if contender not in self.cpu or not all(self.cpu[contender]):
+            return None  # not measured, or less than the kernel's clock shows
+        return _ratio(self.cpu[self.ours], self.cpu[contender], more_is_better=False)
 
     @property
     def others(self) -> list[str]:
@@ -75,3 +82,7 @@ class Result:
         if goal.against:
             return self.ratio(goal.against) >= goal.times
         return self.figure(self.ours) <= goal.limit
+
+
+def _ratio(ours: list[float], theirs: list[float], more_is_better: bool) -> float:
+    return median(our / their if more_is_better else their / our for our, their in zip(ours, theirs, strict=True))

@@ -15,7 +15,6 @@ from pathlib import Path
 import trio
 
 import trio_ssh
-from trio_ssh.server.login_shell import login_shell
 
 
 def host_key(path: Path) -> trio_ssh.PrivateKey:
@@ -42,7 +41,7 @@ async def serve(port: int, key_path: Path, keys_path: Path) -> None:
     async with trio.open_nursery() as nursery:
         listeners: list[trio.SocketListener] = await nursery.start(
             lambda task_status: trio_ssh.serve(
-                login_shell(),
+                trio_ssh.login_shell(),
                 port,
                 host="127.0.0.1",
                 host_keys=[key],

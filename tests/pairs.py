@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 import trio
@@ -171,6 +172,11 @@ def _balance(events: list[trio_ssh.Event]) -> int:
     return opened - sum(isinstance(event, trio_ssh.ChannelClosed) for event in events)
 
 
+def same_schedule_each_time() -> None:
+    """Trio shuffles the tasks that are ready: with the same seed a test takes the same way through them in each run."""
+    trio._core._run._r.seed(0)
+
+
 @asynccontextmanager
 async def served(
     handler: trio_ssh.Handler = commands,
@@ -183,6 +189,7 @@ async def served(
 ) -> AsyncIterator[Ends]:
     """A server on `stream`; behind the block its tasks are gone, or the test fails."""
     ends = Ends()
+    same_schedule_each_time()
 
     async def serve() -> None:
         try:
@@ -209,6 +216,17 @@ async def served(
                 await ends.server_done.wait()
 
 
+def connecting(stream: trio.abc.Stream, **options: Any) -> trio_ssh.Connecting:
+    """`connect` with the tests' usual keys and the cheapest key exchange, unless `options` say otherwise."""
+    usual: dict[str, Any] = {
+        "username": "ada",
+        "credentials": [trio_ssh.PrivateKeyCredential(USER_KEY)],
+        "host_keys": trio_ssh.PinnedKeys([HOST_KEY.public_key]),
+        "algorithms": QUICK,
+    }
+    return trio_ssh.connect("server.test", stream=stream, **{**usual, **options})
+
+
 @asynccontextmanager
 async def connected(
     handler: trio_ssh.Handler = commands,
@@ -219,8 +237,6 @@ async def connected(
     client_algorithms: trio_ssh.Algorithms = QUICK,
     server_algorithms: trio_ssh.Algorithms = QUICK,
     streams: Streams | None = None,
-    credentials: Sequence[trio_ssh.Credential] | None = None,
-    host_keys: trio_ssh.HostKeyPolicy | None = None,
     authenticate: trio_ssh.Authenticator | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
     leaves_channels: bool = False,
     never: float = NEVER,
@@ -230,15 +246,8 @@ async def connected(
     async with served(
         handler, stream=server_stream, limits=server_limits or limits, algorithms=server_algorithms, authenticate=authenticate, never=never
     ) as ends:
-        async with trio_ssh.connect(
-            "server.test",
-            stream=client_stream,
-            username="ada",
-            credentials=[trio_ssh.PrivateKeyCredential(USER_KEY)] if credentials is None else credentials,
-            host_keys=host_keys or trio_ssh.PinnedKeys([HOST_KEY.public_key]),
-            algorithms=client_algorithms,
-            limits=client_limits or limits,
-            observer=ends.client_events.append,
+        async with connecting(
+            client_stream, algorithms=client_algorithms, limits=client_limits or limits, observer=ends.client_events.append
         ) as client:
             ends._client = client
             yield ends
@@ -282,6 +291,7 @@ async def muxes(
     *, client_limits: trio_ssh.Limits | None = None, server_limits: trio_ssh.Limits | None = None, streams: Streams | None = None
 ) -> AsyncIterator[MuxEnds]:
     """Two connections, logged in."""
+    same_schedule_each_time()
     client_stream, server_stream = streams or memory_stream_pair()
     accepted: list[Channel] = []
 

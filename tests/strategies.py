@@ -94,8 +94,3 @@ def layout_of(value: Any) -> list[tuple[Kind, int, int]]:
         offset += len(written)
     assert offset == len(encode(value))
     return places
-
-
-def payloads() -> st.SearchStrategy[bytes]:
-    """Well-formed messages of every kind, encoded."""
-    return st.sampled_from(MESSAGES).flatmap(values_of).map(encode)

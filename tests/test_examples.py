@@ -18,7 +18,6 @@ import trio
 
 import trio_ssh
 from tests.support import require_program
-from trio_ssh.server.run_command import run_command
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SECONDS = 60  # far more than any of them takes
@@ -108,7 +107,7 @@ async def server(stage: Stage, handler: trio_ssh.Handler) -> AsyncIterator[int]:
 
 def shell_commands() -> trio_ssh.Handler:
     """Executes what the client asks for, whatever its user name."""
-    return run_command(lambda session: session.command or "sh", account=getpass.getuser())
+    return trio_ssh.run_command(lambda session: session.command or "sh", account=getpass.getuser())
 
 
 def test_every_example_is_tested() -> None:

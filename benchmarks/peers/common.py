@@ -1,7 +1,7 @@
 """What all peers share: how a peer program is started, told what to do, and answers.
 
-A peer file is one program with two parts. ``serve`` listens on a port of 127.0.0.1, prints it, and serves until its stdin ends. ``drive`` is
-the client: it takes one order a line (JSON) and answers each with one line. The verbs are the same everywhere:
+A peer file is one program with two parts. ``serve`` listens on a port of 127.0.0.1, prints it, and serves until its stdin ends.
+``drive`` is the client: it takes one order a line (JSON) and answers each with one line. The verbs are the same everywhere:
 
     bulk_up(size), bulk_down(size)   bytes through one session channel; the receiver counts       -> seconds
     login(times)                     connect, publickey, exec, close, one after another           -> seconds
@@ -9,8 +9,8 @@ the client: it takes one order a line (JSON) and answers each with one line. The
     execute(times, at_once)          exec and exit status on one connection, so many at once      -> seconds
     hold(first, more)                logged in and idle: two steps, and a pause behind each       -> nothing
 
-Only what is named is timed: by the client, with its connection made before (except for `login`). Servers know four commands: ``sink`` counts
-what comes in and says how much it was, ``source N`` sends N bytes, ``echo`` sends back what comes in, ``true`` ends at once.
+Only what is named is timed: by the client, with its connection made before (except for `login`). Servers know four commands: ``sink``
+counts what comes in and says how much it was, ``source N`` sends N bytes, ``echo`` sends back what comes in, ``true`` ends at once.
 """
 
 from __future__ import annotations

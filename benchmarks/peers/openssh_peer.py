@@ -1,7 +1,8 @@
 """OpenSSH: Debian's or whoever's ``ssh`` and ``sshd``, with pipes at both ends.
 
-Its commands are real ones (``wc -c``, ``head -c N /dev/zero``, ``cat``, ``true``), run by the user's shell, but with a HOME that is empty: what
-a shell's startup files do is not OpenSSH's cost. In the bulk verbs the time begins when the remote command has said that it runs. Several commands on one connection go through a ControlMaster, one ``ssh`` process each.
+Its commands are real ones (``wc -c``, ``head -c N /dev/zero``, ``cat``, ``true``), run by the user's shell, but with a HOME that is empty:
+what a shell's startup files do is not OpenSSH's cost. In the bulk verbs the time begins when the remote command has said that it runs.
+Several commands on one connection go through a ControlMaster, one ``ssh`` process each.
 """
 
 from __future__ import annotations

@@ -90,11 +90,12 @@ async def test_output_that_comes_at_once_and_fills_the_window(autojump_clock, wi
     limits = trio_ssh.Limits(window_bytes=window_bytes)
     size = min(20 * window_bytes, 200_000)
     async with pairs.connected(limits=limits) as ends:
-        result = await ends.client.run_process(f"source {size}")
-        assert result.stdout == pairs.pattern(size)
-        result = await ends.client.run_process(f"both {size}", stderr=trio_ssh.MERGE)
-        assert len(result.stdout) == 2 * size
-        assert (await ends.client.run_process(f"stderr {size}")).stderr == pairs.pattern(size)
+        for _ in range(10):  # who comes first differs
+            result = await ends.client.run_process(f"source {size}")
+            assert result.stdout == pairs.pattern(size)
+            result = await ends.client.run_process(f"both {size}", stderr=trio_ssh.MERGE)
+            assert len(result.stdout) == 2 * size
+            assert (await ends.client.run_process(f"stderr {size}")).stderr == pairs.pattern(size)
 
 
 async def test_a_command_that_reads_no_input_is_no_error(autojump_clock):
@@ -158,13 +159,11 @@ async def test_cancelled_it_closes_the_channel_on_both_sides(autojump_clock):
         assert ends.client.statistics().channels == ()
 
 
-@pytest.mark.parametrize("command", ["sleep", "echo"])
 @pytest.mark.parametrize("stderr", list(trio_ssh.Stderr), ids=lambda stderr: stderr.name)
-async def test_the_connection_breaks_meanwhile(autojump_clock, command, stderr):
+async def test_the_connection_breaks_meanwhile(autojump_clock, stderr):
     """One typed exception, whoever waited for what."""
     wire = pairs.Wire(cut_at=10**9)
-    streams = pairs.misbehaving(server=wire)
-    async with pairs.connected(streams=streams, leaves_channels=True) as ends:
+    async with pairs.connected(streams=pairs.misbehaving(server=wire), leaves_channels=True) as ends:
 
         async def cut():
             await trio.sleep(1)
@@ -175,8 +174,9 @@ async def test_the_connection_breaks_meanwhile(autojump_clock, command, stderr):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(cut)
             with pytest.raises(trio_ssh.ConnectionLost, match="reset by peer"):
-                await ends.client.run_process(command, input=bytes(10) if command == "sleep" else bytes(5_000_000) * 0, stderr=stderr)
-                await ends.client.run_process("sleep", stderr=stderr)
+                await ends.client.run_process("sleep", input=b"never read", stderr=stderr)
+        with pytest.raises(trio_ssh.ConnectionLost, match="reset by peer"):
+            await ends.client.run_process("echo", stderr=stderr)
 
 
 async def test_the_server_refuses_the_command(autojump_clock):

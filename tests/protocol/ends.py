@@ -6,8 +6,10 @@ opinion on how the machines fit together.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import attrs
 
@@ -15,11 +17,18 @@ from tests.crypto.packets import COMBINATIONS, key_pair
 from trio_ssh.crypto.packet_key import NoOpeningKey, NoSealingKey, OpeningKey, SealingKey
 from trio_ssh.errors import LocalProtocolError
 from trio_ssh.keys.key import PrivateKey
-from trio_ssh.keys.signature import KEY_TYPE_OF_ALGORITHM
 from trio_ssh.protocol.auth_client import extensions_of_server
 from trio_ssh.protocol.identification import IdentificationReader, identification_line
 from trio_ssh.protocol.key_budget import UNLIMITED, budget_for
-from trio_ssh.protocol.key_exchange import INBOUND_NUMBERS, ExpectKexInit, ExpectKexReply, ExpectNewKeys, Transcript, start_client, start_server
+from trio_ssh.protocol.key_exchange import (
+    INBOUND_NUMBERS,
+    ExpectKexInit,
+    ExpectKexReply,
+    ExpectNewKeys,
+    Transcript,
+    start_client,
+    start_server,
+)
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.protocol.negotiation import Algorithms
 from trio_ssh.protocol.negotiator import Negotiator, PeerKexInit
@@ -51,6 +60,14 @@ def nothing() -> None:
 
 def never() -> None:
     raise AssertionError("no key is spent here")
+
+
+PATTERN = bytes(range(256)) * 160
+
+
+def payload_of(size: int, number: int = 0) -> bytes:
+    """`size` bytes that differ from packet to packet; the first is a message number."""
+    return (b"\x5e" + PATTERN[number % 251 :])[:size]
 
 
 def keys_for(mode: tuple[str, str]) -> tuple[SealingKey, OpeningKey]:
@@ -85,6 +102,16 @@ def pieces(data: bytes | memoryview, sizes: Iterable[int]) -> Iterable[bytes]:
         start += size
     if start < len(data):
         yield bytes(data[start:])
+
+
+def changed(message: Any, **fields: Any) -> Any:
+    """A copy of a message with other values in some fields."""
+    return attrs.evolve(message, **fields)
+
+
+def buffer_bytes(view: memoryview) -> int:
+    """The size of the buffer that `view` is a part of."""
+    return memoryview(view.obj).nbytes
 
 
 def put(opener: Opener, data: bytes) -> bytes:
@@ -280,8 +307,7 @@ def two_ends(
 ) -> tuple[End, End]:
     """A client and a server, each with its identification and KEXINIT ready to be taken."""
     key = host_key or PrivateKey.generate()
-    by_algorithm = {name: key for name in key.public_key.signature_algorithms}
-    assert all(KEY_TYPE_OF_ALGORITHM[name] == key.public_key.algorithm for name in by_algorithm)
+    by_algorithm = dict.fromkeys(key.public_key.signature_algorithms, key)
     server = attrs.evolve(server or Algorithms(), host_keys=tuple(by_algorithm))
     limits = limits or Limits()
     return (
@@ -296,7 +322,7 @@ def shuttle(one: End, other: End, piece: int | None = None) -> int:
     while batches := [(end, data) for end, data in ((other, one.take()), (one, other.take())) if data]:
         for receiver, data in batches:
             total += len(data)
-            for part in pieces(data, iter(lambda: piece or len(data), 0)):
+            for part in pieces(data, itertools.repeat(piece or len(data))):
                 receiver.feed(part)
     return total
 

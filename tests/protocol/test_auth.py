@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import attrs
 import pytest
 
@@ -80,10 +82,6 @@ def pair(*methods: str, username: str = "ada", limits: Limits | None = None, sta
     return made
 
 
-def key_and_blob(key: PrivateKey) -> bytes:
-    return key.public_key.blob
-
-
 def signed_request(client: ClientAuthentication, key: PrivateKey, algorithm: str) -> bytes:
     signature = key.sign(algorithm, client.bytes_to_sign(algorithm, key.public_key.blob))
     return client.request_publickey(algorithm, key.public_key.blob, signature)
@@ -153,8 +151,7 @@ def test_a_question_that_is_refused_and_another_key():
 
 
 def test_what_is_signed_is_what_rfc_4252_says():
-    """§7, put together by hand: a signature over exactly these bytes is taken, over any others it is not."""
-    import struct
+    """§7, put together by hand: a signature over exactly these bytes is taken."""
 
     def s(content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + content

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.protocol.test_auth import KEYS, RSA_KEY, SESSION_ID, Pair, pair, signed_request
 from tests.strategies import utf8_texts
-from trio_ssh.errors import DecodeError, LocalProtocolError, RemoteProtocolError
-from trio_ssh.protocol.auth_client import Awaits, BannerReceived, KeyAccepted, Refused
+from trio_ssh.errors import RemoteProtocolError
+from trio_ssh.protocol.auth_client import Awaits, Refused
 from trio_ssh.protocol.auth_server import AuthAttempt, Hopeless, ServerAuthentication
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.wire.codec import encode
@@ -23,7 +23,6 @@ from trio_ssh.wire.userauth import (
     UserauthBanner,
     UserauthFailure,
     UserauthInfoResponse,
-    UserauthPasswdChangereq,
     UserauthPkOk,
     UserauthRequest,
     UserauthSuccess,
@@ -48,6 +47,14 @@ def ends_with(reason: int, act, *args) -> None:
     with pytest.raises(RemoteProtocolError) as refusal:
         act(*args)
     assert refusal.value.reason == reason
+
+
+def outcome(act, payload: bytes) -> int | type | None:
+    """The reason why the connection ends, or the kind of event."""
+    try:
+        return type(act(payload))
+    except RemoteProtocolError as error:
+        return error.reason
 
 
 def is_refused(ends: Pair, payload: bytes) -> Hopeless:
@@ -188,12 +195,7 @@ def test_sm_093_user_names():
 def test_sm_093_a_user_name_that_is_not_utf_8():
     """D(15), or FAILURE."""
     payload = b"\x32\0\0\0\x02\xc3\x28\0\0\0\x0essh-connection\0\0\0\x08password\0\0\0\0\x06secret"
-    try:
-        event = pair().ask(payload)
-    except RemoteProtocolError as error:
-        assert error.reason == 15
-    else:
-        assert isinstance(event, Hopeless)
+    assert outcome(pair().ask, payload) in (15, Hopeless)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +255,11 @@ def test_b13_every_declared_algorithm_key_and_signature():
 KEY_OF = {"ssh-ed25519": "ed25519", "ecdsa-sha2-nistp256": "ecdsa", "rsa-sha2-256": "rsa", "rsa-sha2-512": "rsa"}
 
 
+def is_proven(payload: bytes) -> bool:
+    event = ServerAuthentication(SESSION_ID, ("publickey", "password")).receive(payload)
+    return isinstance(event, AuthAttempt) and event.proven
+
+
 def test_every_flipped_bit_of_a_signed_request():
     """No change anywhere yields a proven attempt for it."""
     ends = pair()
@@ -260,11 +267,8 @@ def test_every_flipped_bit_of_a_signed_request():
     for bit in range(8, 8 * len(payload), 5):
         damaged = bytearray(payload)
         damaged[bit // 8] ^= 1 << bit % 8
-        try:
-            event = ServerAuthentication(SESSION_ID, ("publickey", "password")).receive(bytes(damaged))
-        except RemoteProtocolError:
-            continue
-        assert isinstance(event, Hopeless) or not event.proven
+        kind = outcome(ServerAuthentication(SESSION_ID, ("publickey", "password")).receive, bytes(damaged))
+        assert kind in (2, 7, Hopeless) or not is_proven(bytes(damaged))
 
 
 def test_b10_b23_passwords_that_never_reach_a_policy():
@@ -328,9 +332,6 @@ def test_b20_a_client_gives_up_in_the_end():
     assert refusal.value.reason == 14
 
 
-# Answers that nobody asked for -----------------------------------------------------------------------------------------------------------
-
-
 def test_sm_100_102_an_info_response_without_a_question():
     payload = encode(UserauthInfoResponse(write_responses(("x",))))
     ends_with(2, pair().ask, payload)
@@ -353,119 +354,6 @@ def test_sm_103_b01_a_client_that_sends_a_servers_messages():
             ends_with(2, pair(started=started).ask, payload)
 
 
-def test_sm_106_107_success_or_failure_before_a_request():
-    for payload in (encode(UserauthSuccess()), encode(UserauthFailure(("x",), True))):
-        ends_with(2, pair().answer, payload)
-        ends_with(2, pair(started=False).answer, payload)
-
-
-def test_sm_106_success_twice_and_answers_behind_it():
-    for payload in (encode(UserauthSuccess()), encode(UserauthFailure((), False)), encode(UserauthPkOk("ssh-ed25519", BLOB))):
-        ends = pair()
-        ends.client.request_none()
-        ends.answer(encode(UserauthSuccess()))
-        ends_with(2, ends.answer, payload)
-
-
-def test_sm_107_names_nobody_knows_are_no_harm():
-    ends = pair()
-    ends.client.request_none()
-    event = ends.answer(encode(UserauthFailure(("junk", "x@y", "~"), False)))
-    assert event == Refused(("junk", "x@y", "~"), False)
-
-
-def test_sm_108_banners_are_bounded():
-    ends = pair()
-    event = ends.answer(encode(UserauthBanner("x" * 2**20)))
-    assert event == BannerReceived("x" * 65536)
-    for _ in range(15):
-        ends.answer(encode(UserauthBanner("")))
-    ends_with(2, ends.answer, encode(UserauthBanner("")))
-
-
-def test_sm_108_small_limits_are_met():
-    ends = pair(limits=Limits(banners=1, banner_bytes=3))
-    assert ends.answer(encode(UserauthBanner("abcd"))) == BannerReceived("abc")
-    ends_with(2, ends.answer, encode(UserauthBanner("")))
-
-
-@pytest.mark.xfail(reason="finding: SM-108, banner_bytes counts characters", strict=True)
-def test_sm_108_banner_bytes_are_bytes():
-    event = pair(limits=Limits(banner_bytes=10)).answer(encode(UserauthBanner("€" * 10)))
-    assert isinstance(event, BannerReceived)
-    assert len(event.text.encode()) <= 10
-
-
-def test_sm_109_b04_a_key_that_was_not_asked_about():
-    other = KEYS["ecdsa-sha2-nistp256"].public_key.blob
-    for algorithm, blob in (("ssh-ed25519", other), ("ecdsa-sha2-nistp256", BLOB), ("rsa-sha2-512", BLOB), ("ssh-ed25519", b""), ("", b"")):
-        ends = pair()
-        ends.client.ask_about_key("ssh-ed25519", BLOB)
-        ends_with(2, ends.answer, encode(UserauthPkOk(algorithm, blob)))
-
-
-def test_sm_109_pk_ok_out_of_place():
-    yes = encode(UserauthPkOk("ssh-ed25519", BLOB))
-    ends_with(2, pair().answer, yes)
-    signing = pair()
-    signed_request(signing.client, KEY, "ssh-ed25519")
-    ends_with(2, signing.answer, yes)
-    password = pair()
-    password.client.request_password("x")
-    ends_with(2, password.answer, yes)
-    twice = pair()
-    twice.client.ask_about_key("ssh-ed25519", BLOB)
-    assert twice.answer(yes) == KeyAccepted()
-    ends_with(2, twice.answer, yes)
-
-
-def test_success_is_no_answer_to_a_question_about_a_key():
-    """Nothing was signed yet (RFC 4252 §7)."""
-    ends = pair()
-    ends.client.ask_about_key("ssh-ed25519", BLOB)
-    ends_with(2, ends.answer, encode(UserauthSuccess()))
-
-
-def test_b21_messages_of_methods_that_were_not_begun():
-    for payload in (encode(UserauthPasswdChangereq("new?")), *(bytes([number]) + bytes(20) for number in range(61, 80))):
-        ends = pair()
-        ends.client.request_password("x")
-        ends_with(2, ends.answer, payload)
-
-
-def test_our_own_requests_are_made_one_at_a_time():
-    early = pair(started=False).client
-    for ask in (early.request_none, lambda: early.request_password("x"), lambda: early.ask_about_key("a", b"")):
-        with pytest.raises(LocalProtocolError):
-            ask()
-    ends = pair()
-    ends.client.request_none()
-    for ask in (ends.client.request_none, lambda: ends.client.request_password("x"), lambda: ends.client.ask_about_key("a", b"")):
-        with pytest.raises(LocalProtocolError):
-            ask()
-    ends.answer(encode(UserauthSuccess()))
-    with pytest.raises(LocalProtocolError):
-        ends.client.request_none()
-
-
-def test_refused_questions_leave_no_key_behind():
-    """B19: a question that failed, then another method: the old key's PK_OK is no answer any more."""
-    ends = pair()
-    ends.client.ask_about_key("ssh-ed25519", BLOB)
-    ends.answer(encode(UserauthFailure(("password",), False)))
-    ends.client.request_password("x")
-    ends_with(2, ends.answer, encode(UserauthPkOk("ssh-ed25519", BLOB)))
-
-
-def test_answers_are_read_strictly():
-    for payload in (encode(UserauthSuccess()), encode(UserauthFailure(("a", "b"), False)), encode(UserauthBanner("x"))):
-        for wrong in (payload + b"\0", *(payload[:end] for end in range(1, len(payload)))):
-            ends = pair()
-            ends.client.request_none()
-            with pytest.raises(DecodeError):
-                ends.answer(wrong)
-
-
 @given(st.binary(min_size=1, max_size=80))
 def test_any_bytes_to_both_machines(data):
     """Only `RemoteProtocolError` and its kin come out, whatever the number."""
@@ -481,11 +369,7 @@ def test_any_bytes_to_both_machines(data):
 
 @given(utf8_texts.filter(lambda text: "\0" not in text), st.binary(max_size=60))
 def test_any_method_fields(user, fields):
+    """Refused, or a password; nothing that looks proven comes out of random bytes."""
     for method in ("none", "password", "publickey", "keyboard-interactive"):
-        try:
-            event = ServerAuthentication(SESSION_ID, ("publickey", "password")).receive(request(method, fields, user))
-        except RemoteProtocolError as error:
-            assert error.reason == 2
-        else:
-            assert isinstance(event, (AuthAttempt, Hopeless))
-            assert isinstance(event, Hopeless) or event.method == method == "password" or not event.proven
+        server = ServerAuthentication(SESSION_ID, ("publickey", "password"))
+        assert outcome(server.receive, request(method, fields, user)) in (2, Hopeless, AuthAttempt if method == "password" else Hopeless)

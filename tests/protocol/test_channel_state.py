@@ -29,14 +29,14 @@ EXPECTED: list[tuple[list[tuple[Side, Side]], dict[int, set[Verdict]]]] = [
     # SM-132 for 93-98; an answer to no request of ours, 99 and 100, has no meaning either (SM-130: ignored, RFC 4254 §5.1: illegal)
     (WAITING, {CONFIRMATION: TAKE, FAILURE: TAKE, SUCCESS: DROP_OR_ILLEGAL, REFUSAL: DROP_OR_ILLEGAL}),
     # SM-125, 126: no second confirmation
-    (BOTH_OPEN, {number: TAKE for number in (ADJUST, DATA, EXT_DATA, EOF, CLOSE, REQUEST, SUCCESS, REFUSAL)}),
+    (BOTH_OPEN, dict.fromkeys((ADJUST, DATA, EXT_DATA, EOF, CLOSE, REQUEST, SUCCESS, REFUSAL), TAKE)),
     # SM-141, 142, 143, 144
-    (THEY_ENDED, {EOF: DROP, **{number: TAKE for number in (ADJUST, CLOSE, REQUEST, SUCCESS, REFUSAL)}}),
+    (THEY_ENDED, {EOF: DROP, **dict.fromkeys((ADJUST, CLOSE, REQUEST, SUCCESS, REFUSAL), TAKE)}),
     # SM-145, 147; what RFC 4254 §5.3 has them send no more is not worth a connection only for 93, 99, 100 (SM-129, 130)
     (THEY_CLOSED, {ADJUST: DROP_OR_ILLEGAL, SUCCESS: DROP_OR_ILLEGAL, REFUSAL: DROP_OR_ILLEGAL}),
     # SM-148
-    (WE_CLOSED, {EOF: TAKE_OR_DROP, CLOSE: TAKE, **{number: DROP for number in (ADJUST, DATA, EXT_DATA, REQUEST, SUCCESS, REFUSAL)}}),
-    (WE_CLOSED_THEY_ENDED, {EOF: DROP, CLOSE: TAKE, **{number: DROP for number in (ADJUST, REQUEST, SUCCESS, REFUSAL)}}),
+    (WE_CLOSED, {EOF: TAKE_OR_DROP, CLOSE: TAKE, **dict.fromkeys((ADJUST, DATA, EXT_DATA, REQUEST, SUCCESS, REFUSAL), DROP)}),
+    (WE_CLOSED_THEY_ENDED, {EOF: DROP, CLOSE: TAKE, **dict.fromkeys((ADJUST, REQUEST, SUCCESS, REFUSAL), DROP)}),
 ]
 
 

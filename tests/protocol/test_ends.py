@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-import attrs
 import pytest
 
-from tests.protocol.ends import REPRESENTATIVE_MODES, End, connected_ends, shuttle, two_ends
+from tests.protocol.ends import REPRESENTATIVE_MODES, End, changed, connected_ends, shuttle, two_ends
 from trio_ssh.crypto.suites import DEFAULT_CIPHERS
 from trio_ssh.errors import NegotiationError, RemoteProtocolError
 from trio_ssh.keys.key import PrivateKey
@@ -166,7 +165,7 @@ def test_sm_051_052_a_guess(right):
     client, server = two_ends(Algorithms(kex=("curve25519-sha256",)), server_algorithms, host_key=HOST_KEY)
     client.take()
     host_keys = server.algorithms.host_keys
-    guessing = attrs.evolve(
+    guessing = changed(
         client.algorithms.kexinit(Role.CLIENT, bytes(16), first=True), first_kex_packet_follows=True, server_host_key_algorithms=host_keys
     )
     client.ours = encode(guessing)
@@ -182,13 +181,15 @@ def test_sm_051_052_a_guess(right):
 
 def test_sm_053_newkeys_as_a_wrong_guess():
     """It is skipped like any other, and counts; what comes then must be legal."""
-    client, server = two_ends(Algorithms(kex=("ecdh-sha2-nistp256",)), Algorithms(kex=("curve25519-sha256", "ecdh-sha2-nistp256")), host_key=HOST_KEY)
+    client, server = two_ends(
+        Algorithms(kex=("ecdh-sha2-nistp256",)), Algorithms(kex=("curve25519-sha256", "ecdh-sha2-nistp256")), host_key=HOST_KEY
+    )
     client.take()
     sealer = client.parts.sealer
     sealer.sequence_number = 0
     sealer.append_plain(client.line + b"\r\n")
     kexinit = client.algorithms.kexinit(Role.CLIENT, bytes(16), first=True)
-    client.send(encode(attrs.evolve(kexinit, first_kex_packet_follows=True)))
+    client.send(encode(changed(kexinit, first_kex_packet_follows=True)))
     client.send(b"\x15")
     server.feed(client.take())
     assert server.parts.opener.sequence_number == 2
@@ -210,7 +211,7 @@ def test_sm_036_kexinit_twice():
 def test_sm_076_a_rekey_before_login():
     for role in Role:
         ends = dict(zip((Role.CLIENT, Role.SERVER), two_ends(host_key=HOST_KEY), strict=True))
-        shuttle(*ends.values())
+        shuttle(ends[Role.CLIENT], ends[Role.SERVER])
         ends[role].start_exchange()
         with pytest.raises(RemoteProtocolError) as refusal:
             ends[role.peer].feed(ends[role].take())

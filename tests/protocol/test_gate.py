@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.protocol.ends import REPRESENTATIVE_MODES, open_all, refused_locally, sealer_and_opener
@@ -21,7 +23,7 @@ LETS = {
 def test_every_number_at_every_gate(gate):
     sealer, opener = sealer_and_opener(REPRESENTATIVE_MODES[1])
     sealer.gate = gate
-    let = {number for number in range(1, 256) if not refused_locally(lambda number=number: sealer.seal(bytes([number, 1, 2, 3])))}
+    let = {number for number in range(1, 256) if not refused_locally(partial(sealer.seal, bytes([number, 1, 2, 3])))}
     assert let == LETS[gate] - {0}
     assert {number for number in range(1, 256) if gate.lets(number)} == let
     assert [payload[0] for payload in open_all(opener, bytes(sealer.take_batch()))] == sorted(let)
@@ -55,7 +57,7 @@ def test_what_is_refused_changes_nothing(gate):
     state = (sealer.pending, sealer.sequence_number, sealer.packets_sealed, sealer.bytes_sealed, sealer.bytes_under_key)
     sealer.gate = gate
     for number in set(range(256)) - LETS[gate] - {0}:
-        assert refused_locally(lambda number=number: sealer.seal(bytes([number])))
+        assert refused_locally(partial(sealer.seal, bytes([number])))
     assert (sealer.pending, sealer.sequence_number, sealer.packets_sealed, sealer.bytes_sealed, sealer.bytes_under_key) == state
     sealer.gate = Gate.OPEN
     sealer.seal(b"\x5eafter")

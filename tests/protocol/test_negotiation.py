@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.protocol.ends import changed
 from tests.strategies import name_lists
 from trio_ssh.crypto.suites import SUPPORTED_CIPHERS, SUPPORTED_KEX, SUPPORTED_MACS, is_aead
-from trio_ssh.errors import DecodeError, KeyExchangeError, NegotiationError
+from trio_ssh.errors import DecodeError, KeyExchangeError, NegotiationError, SSHError
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.protocol.negotiation import MARKERS, Algorithms, guess_is_wrong, negotiate, read_kexinit
 from trio_ssh.protocol.negotiator import Negotiator
@@ -24,9 +25,10 @@ COOKIE = bytes(range(16))
 AES, CHACHA, CTR = "aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr"
 
 
-def kexinit(role: Role = C, algorithms: Algorithms | None = None, *, first: bool = True, **fields) -> KexInit:
+def kexinit(role: Role = C, algorithms: Algorithms | None = None, *, first: bool = True, **fields: Any) -> KexInit:
     """A KEXINIT as one of us sends it, with some fields of one's own."""
-    return attrs.evolve((algorithms or Algorithms()).kexinit(role, COOKIE, first=first), **fields)
+    message: KexInit = changed((algorithms or Algorithms()).kexinit(role, COOKIE, first=first), **fields)
+    return message
 
 
 def both_choose(client: KexInit, server: KexInit, **flags):
@@ -34,7 +36,7 @@ def both_choose(client: KexInit, server: KexInit, **flags):
     by_client = negotiate(C, client, server, None, Algorithms(**flags))
     by_server = negotiate(S, server, client, None, Algorithms(**flags))
     same = {"strict_kex": False, "ext_info": False}
-    assert attrs.evolve(by_client, **same) == attrs.evolve(by_server, **same)
+    assert changed(by_client, **same) == changed(by_server, **same)
     return by_client
 
 
@@ -100,7 +102,7 @@ def test_our_kexinit(role):
     assert first.kex_algorithms == (*algorithms.kex, f"ext-info-{letter}", f"kex-strict-{letter}-v00@openssh.com")
     rekey = decode(KexInit, Negotiator(role, algorithms, Limits()).our_kexinit(COOKIE, first=False))
     assert rekey.kex_algorithms == algorithms.kex
-    assert rekey == attrs.evolve(first, kex_algorithms=algorithms.kex)
+    assert rekey == changed(first, kex_algorithms=algorithms.kex)
     assert (first.first_kex_packet_follows, first.reserved) == (False, 0)
 
 
@@ -111,6 +113,26 @@ def test_cookies_are_not_mixed_up_by_what_is_remembered():
         assert payload[1:17] == bytes([n]) * 16
         assert read_kexinit(payload, Limits()).cookie == bytes([n]) * 16
         assert encode(read_kexinit(payload, Limits())) == payload
+
+
+BROKEN = [
+    {"kex": ()},
+    {"host_keys": ()},
+    {"ciphers": ()},
+    {"compression": ()},
+    {"kex": ("unheard-of",)},
+    {"ciphers": ("aes128-cbc",)},
+    {"macs": ("none",)},
+    {"compression": ("zlib@openssh.com",)},
+]
+
+
+@pytest.mark.xfail(reason="finding: Algorithms takes empty lists and names that nobody implements", strict=True)
+@pytest.mark.parametrize("lists", BROKEN, ids=str)
+def test_lists_that_cannot_work_are_refused_when_they_are_made(lists):
+    """Not when a peer has chosen from them: KeyError, or compressed packets that nobody inflates."""
+    with pytest.raises((ValueError, SSHError)):
+        Algorithms(**lists)
 
 
 # Reading -------------------------------------------------------------------------------------------------------------------------------
@@ -161,25 +183,33 @@ def test_sm_043_duplicate_names():
     assert receive(kexinit(kex_algorithms=(names[1], names[1], names[0], names[1]))).negotiated.kex == names[1]
 
 
+def numbered(count: int, size: int) -> tuple[str, ...]:
+    """`count` names of `size` characters."""
+    return tuple(f"{n:0{size}}" for n in range(count))
+
+
 def test_sm_044_too_many_names_or_bytes():
     limits = Limits(packet_bytes_preauth=2**20)
-    for most in (tuple("n%04d" % n for n in range(1024)), tuple("%064d" % n for n in range(252)) + ("x",)):
+    for most in (numbered(1024, 5), (*numbered(252, 64), "x")):
         assert read_kexinit(encode(kexinit(languages_client_to_server=most)), limits).languages_client_to_server == most
-    for too_many in (tuple("n%04d" % n for n in range(1025)), tuple("%064d" % n for n in range(253)), ("a",) * 1025):
+    for too_many in (numbered(1025, 5), numbered(253, 64), ("a",) * 1025):
         for field in ("kex_algorithms", "languages_server_to_client", "mac_algorithms_client_to_server"):
             with pytest.raises(DecodeError) as refusal:
-                read_kexinit(encode(kexinit(**{field: too_many})), limits)
+                read_kexinit(encode(changed(kexinit(), **{field: too_many})), limits)
             assert refusal.value.reason == 2
 
 
 def test_sm_044_the_limits_are_met_when_small():
     small = Limits(kexinit_names=3, kexinit_list_bytes=10)
-    little = kexinit(**{field: ("a", "b") for field in attrs.asdict(kexinit()) if isinstance(attrs.asdict(kexinit())[field], tuple)})
-    for names in (("a", "b", "c"), ("a" * 10,), ("a" * 4, "b" * 5)):
-        read_kexinit(encode(attrs.evolve(little, kex_algorithms=names)), small)
-    for names in (("a", "b", "c", "d"), ("a" * 11,), ("a" * 5, "b" * 5)):
+    two = ("a", "b")
+    little = KexInit(COOKIE, two, two, two, two, two, two, two, two)
+    fit: list[tuple[str, ...]] = [("a", "b", "c"), ("a" * 10,), ("a" * 4, "b" * 5)]
+    too_large: list[tuple[str, ...]] = [("a", "b", "c", "d"), ("a" * 11,), ("a" * 5, "b" * 5)]
+    for names in fit:
+        read_kexinit(encode(changed(little, kex_algorithms=names)), small)
+    for names in too_large:
         with pytest.raises(DecodeError):
-            read_kexinit(encode(attrs.evolve(little, kex_algorithms=names)), small)
+            read_kexinit(encode(changed(little, kex_algorithms=names)), small)
 
 
 # Choosing ------------------------------------------------------------------------------------------------------------------------------
@@ -194,7 +224,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("names", [(), ("unheard-of@example",), ("ext-info-c",), ("kex-strict-c-v00@openssh.com", "kex-strict-s-v00@openssh.com")])
+@pytest.mark.parametrize(
+    "names", [(), ("unheard-of@example",), ("ext-info-c",), ("kex-strict-c-v00@openssh.com", "kex-strict-s-v00@openssh.com")]
+)
 def test_sm_045_047_nothing_in_common(names):
     for field, kind in KINDS.items():
         for role in Role:
@@ -206,7 +238,7 @@ def test_sm_045_047_nothing_in_common(names):
 
 def test_sm_045_no_common_mac():
     for direction in ("client_to_server", "server_to_client"):
-        theirs = kexinit(**{f"encryption_algorithms_{direction}": (CTR,), f"mac_algorithms_{direction}": ("unheard-of",)})
+        theirs = changed(kexinit(), **{f"encryption_algorithms_{direction}": (CTR,), f"mac_algorithms_{direction}": ("unheard-of",)})
         with pytest.raises(NegotiationError) as refusal:
             receive(theirs)
         assert refusal.value.kind == "MAC"
@@ -216,7 +248,7 @@ def test_sm_046_no_common_mac_but_an_aead_cipher():
     nothing = {"mac_algorithms_client_to_server": (), "mac_algorithms_server_to_client": ("unheard-of",)}
     for cipher in (AES, CHACHA):
         both = {f"encryption_algorithms_{direction}": (cipher,) for direction in ("client_to_server", "server_to_client")}
-        chosen = receive(kexinit(**nothing, **both)).negotiated
+        chosen = receive(changed(kexinit(), **nothing, **both)).negotiated
         assert (chosen.cipher_client_to_server, chosen.mac_client_to_server, chosen.mac_server_to_client) == (cipher, "", "")
 
 
@@ -226,12 +258,14 @@ def test_sm_047_markers_are_never_selected():
     mine, theirs = (kexinit(role, kex_algorithms=(*markers, "curve25519-sha256", *markers)) for role in (C, S))
     assert both_choose(mine, theirs).kex == "curve25519-sha256"
     with pytest.raises(NegotiationError):
-        both_choose(attrs.evolve(mine, kex_algorithms=markers), attrs.evolve(theirs, kex_algorithms=markers))
+        both_choose(changed(mine, kex_algorithms=markers), changed(theirs, kex_algorithms=markers))
 
 
 @pytest.mark.parametrize("role", list(Role))
 def test_sm_048_markers_of_the_wrong_role_are_ignored(role):
-    wrong = tuple(name for name in MARKERS if name.startswith(("ext-info-c", "kex-strict-c") if role.peer is S else ("ext-info-s", "kex-strict-s")))
+    wrong = tuple(
+        name for name in MARKERS if name.startswith(("ext-info-c", "kex-strict-c") if role.peer is S else ("ext-info-s", "kex-strict-s"))
+    )
     assert len(wrong) == 2
     chosen = receive(kexinit(role.peer, kex_algorithms=(*Algorithms().kex, *wrong)), role).negotiated
     assert (chosen.strict_kex, chosen.ext_info) == (False, False)
@@ -246,7 +280,9 @@ def test_sm_049_071_a_rekey_keeps_the_markers_and_the_rules(role, at_first):
     first = negotiator.receive(encode(kexinit(role.peer, first=at_first))).negotiated
     assert (first.strict_kex, first.ext_info) == (at_first, at_first)
     for markers_now in (True, False):
-        again = negotiator.receive(encode(kexinit(role.peer, first=markers_now, compression_algorithms_client_to_server=("none",)))).negotiated
+        again = negotiator.receive(
+            encode(kexinit(role.peer, first=markers_now, compression_algorithms_client_to_server=("none",)))
+        ).negotiated
         assert (again.strict_kex, again.ext_info) == (at_first, at_first)
         assert negotiator.current == again
     with pytest.raises(NegotiationError):
@@ -298,7 +334,7 @@ def test_sm_051_052_053_which_guesses_are_wrong(follows, kex, host_keys, wrong):
 def test_any_two_lists(client, server):
     """Names nobody knows negotiate like any others; both sides agree whatever they are."""
     both = {"encryption_algorithms_client_to_server": (AES,), "encryption_algorithms_server_to_client": (AES,)}
-    mine, theirs = (kexinit(role, kex_algorithms=names, **both) for role, names in ((C, client), (S, server)))
+    mine, theirs = (changed(kexinit(role), kex_algorithms=names, **both) for role, names in ((C, client), (S, server)))
     expected = first_common(tuple(name for name in client if name not in MARKERS), server)
     if expected is None:
         for role, one, other in ((C, mine, theirs), (S, theirs, mine)):

@@ -100,8 +100,7 @@ def meaning_of(role: Role, phase: Phase, number: int) -> str:
     if route is Route.KEX and number >= 30:
         try:
             tracker.received_kex_message(number)
-        except RemoteProtocolError as error:
-            assert error.reason == 2
+        except RemoteProtocolError:
             return "illegal"
     return MEANING[route]
 
@@ -145,9 +144,7 @@ def test_walk_a_handshake_and_rekeys_begun_by_each_side(role, strict):
     step(tracker.received_packet, 5 if role is S else 6)
     step(tracker.received_packet, 50 if role is S else 51)
     step(tracker.authentication_succeeded)
-    in_kex, await_newkeys = (
-        (Phase.IN_KEX_STRICT, Phase.AWAIT_NEWKEYS_STRICT) if strict else (Phase.IN_KEX, Phase.AWAIT_NEWKEYS)
-    )
+    in_kex, await_newkeys = (Phase.IN_KEX_STRICT, Phase.AWAIT_NEWKEYS_STRICT) if strict else (Phase.IN_KEX, Phase.AWAIT_NEWKEYS)
     assert phases == [
         Phase.AWAIT_KEXINIT,
         in_kex,

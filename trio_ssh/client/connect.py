@@ -143,7 +143,8 @@ def _reason(error: BaseException) -> str:
         elif isinstance(one, OSError) and one.__cause__ is not None:
             collect(one.__cause__)
         elif isinstance(one, OSError):
-            found.append(os.strerror(one.errno) if one.errno is not None and one.errno > 0 else str(one))
+            # Trio puts a sentence of its own where the system's text belongs; a resolver's errors have negative numbers.
+            found.append(os.strerror(one.errno) if one.errno is not None and one.errno > 0 else one.strerror or str(one))
 
     collect(error)
     return ", ".join(dict.fromkeys(found)) or str(error)

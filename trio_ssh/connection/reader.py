@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from ..errors import ConnectionLost, Disconnected, KeyExchangeError, RemoteProtocolError
+from ..errors import ConnectionLost, Disconnected, KeyExchangeError, RemoteProtocolError, printable
 from ..protocol.identification import Identification, IdentificationReader
 from ..protocol.key_exchange import INBOUND_NUMBERS
 from ..protocol.limits import Limits
@@ -218,6 +218,12 @@ async def read_packets(
         raise ConnectionLost("the stream below the connection was closed") from error
 
 
+def _not_ssh(reader: IdentificationReader) -> ConnectionLost:
+    said = printable(reader.first_line.strip(), 80)
+    instead = f"; it said {said!r} instead, so it may not be an SSH server" if said else ""
+    return ConnectionLost(f"the peer closed the connection before it identified itself as an SSH implementation{instead}")
+
+
 def _end_of_stream(opener: Opener) -> ConnectionLost:
     where = f" in the middle of a packet ({opener.pending} bytes of it had come)" if opener.pending else ""
     return ConnectionLost(f"the peer closed the connection without a DISCONNECT{where}")
@@ -226,9 +232,14 @@ def _end_of_stream(opener: Opener) -> ConnectionLost:
 async def _read_identification(receive: Receive, opener: Opener, reader: IdentificationReader) -> Identification:
     while True:
         space = opener.space()
-        size = await receive(space)
+        try:
+            size = await receive(space)
+        except (trio.BrokenResourceError, OSError) as error:
+            if reader.first_line:
+                raise _not_ssh(reader) from error
+            raise
         if size == 0:
-            raise ConnectionLost("the peer closed the connection before it identified itself as an SSH implementation")
+            raise _not_ssh(reader)
         peer = reader.feed(space[:size])
         if peer is not None:
             space[: len(peer.trailing)] = peer.trailing

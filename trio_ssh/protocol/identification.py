@@ -38,6 +38,8 @@ class IdentificationReader:
     role: Role
     limits: Limits = attrs.field(factory=Limits)
     _buffer: bytearray = attrs.field(factory=bytearray)
+    first_line: bytes = b""
+    """What a server said before, or instead of, its identification."""
     _lines: int = 0
     _bytes: int = 0
 
@@ -63,6 +65,7 @@ class IdentificationReader:
             raise RemoteProtocolError(f"the peer's identification is longer than {allowed} bytes", reason=None)
 
     def _count_other_line(self, line: bytes) -> None:
+        self.first_line = self.first_line or line
         self._lines += 1
         self._bytes += len(line)
         if self._lines > self.limits.identification_pre_lines or self._bytes > self.limits.identification_pre_bytes:

@@ -124,7 +124,8 @@ def negotiate(role: Role, ours: KexInit, theirs: KexInit, earlier: Negotiated | 
         for name in of_client:
             if name in offered and name not in MARKERS:
                 return name
-        raise NegotiationError(kind, *((of_client, of_server) if role is Role.CLIENT else (of_server, of_client)))
+        lists = (of_client, of_server) if role is Role.CLIENT else (of_server, of_client)
+        raise NegotiationError(kind, *([name for name in names if name not in MARKERS] for names in lists))
 
     kex = choose("key exchange method", client.kex_algorithms, server.kex_algorithms)
     host_key = choose("host key algorithm", client.server_host_key_algorithms, server.server_host_key_algorithms)
