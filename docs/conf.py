@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,21 +21,34 @@ html_theme_options = {"description": "SSH for Trio", "page_width": "1100px", "sh
 default_role = "py:obj"  # docstrings name things in single backticks
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_inherit_docstrings = False  # what trio says about its streams is in trio's documentation
+autodoc_type_aliases = {name: f"trio_ssh.{name}" for name in ("Credential", "Event", "Handler", "Observer")}
 
-# Nobody but the library makes one of these: how they are made is no part of the reference.
-MADE_BY_US = frozenset(
-    """AuthAttempt AuthAttempted ChannelClosed ChannelOpened ChannelStatistics Client CompletedProcess Connecting ConnectionEnded
-    ConnectionOpened ExitSignalReport HostKeyQuestion KeyExchangeDone Negotiated PeerLacksStrictKex PrivateKey Process PublicKey RekeyCause
-    ServerSession Statistics Stderr TrustAnyHostKey HostKeyPolicy Authenticator""".split()
-)
+# Nobody but the library makes one of these, or their members say it better: their constructors are no part of the reference.
+WITHOUT_SIGNATURE = {
+    *("AuthAttempt", "AuthAttempted", "Authenticator", "ChannelClosed", "ChannelOpened", "ChannelStatistics", "Client", "CompletedProcess"),
+    *("Connecting", "ConnectionEnded", "ConnectionOpened", "ExitSignalReport", "HostKeyPolicy", "HostKeyQuestion", "KeyExchangeDone"),
+    *("Negotiated", "PeerLacksStrictKex", "PrivateKey", "Process", "PublicKey", "RekeyCause", "ServerSession", "Statistics", "Stderr"),
+    *("AuthorizedKeys", "Services", "Signer", "TrustAnyHostKey"),
+}
 
 
 def shown_signature(
     app: Sphinx, what: str, name: str, value: object, options: object, signature: str | None, result: str | None
 ) -> tuple[str, str | None] | None:
     """For autodoc: None leaves a signature as it is."""
-    hidden = what == "exception" or (what == "class" and name.rpartition(".")[2] in MADE_BY_US)
-    return ("", None) if hidden else None
+    if not signature:
+        return None
+    if what == "exception" or (what == "class" and name.rpartition(".")[2] in WITHOUT_SIGNATURE):
+        return "", None
+    if result is not None and "AsyncIterator[" in result and name.rpartition(".")[2].startswith("open_"):
+        result = result.replace("AsyncIterator[", "AbstractAsyncContextManager[")  # the decorator hides it from autodoc
+    return aliases_by_name(signature), None if result is None else aliases_by_name(result)
+
+
+def aliases_by_name(text: str) -> str:
+    """An alias within a union comes out of autodoc as the object that stands for it."""
+    return re.sub(r"TypeAliasForwardRef\('([\w.]+)'\)", r"\1", text)
 
 
 def setup(app: Sphinx) -> None:

@@ -78,6 +78,7 @@ PUBLIC_NAMES: tuple[str, ...] = (
     "SSHError",
     "ServerSession",
     "Services",
+    "Signer",
     "Statistics",
     "Stderr",
     "Terminal",

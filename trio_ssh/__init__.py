@@ -7,7 +7,7 @@ from .client.connect import Connecting, connect, run_client
 from .client.credentials import Credential, Password, PrivateKeyCredential, PrivateKeyFile, default_credentials
 from .client.host_keys import AcceptNew, AskUser, HostKeyPolicy, HostKeyQuestion, KnownHosts, PinnedKeys, TrustAnyHostKey
 from .client.process import DISCARD, MERGE, PIPE, CompletedProcess, ExitSignalReport, Process, Stderr
-from .connection.authentication import ACCEPT, REFUSE, Authenticator, Verdict
+from .connection.authentication import ACCEPT, REFUSE, Authenticator, Signer, Verdict
 from .connection.events import (
     AuthAttempted,
     ChannelClosed,
@@ -122,6 +122,7 @@ __all__ = [
     "SSHError",
     "ServerSession",
     "Services",
+    "Signer",
     "Statistics",
     "Stderr",
     "Terminal",

@@ -36,7 +36,7 @@ class Keyring:
 
     @classmethod
     def make(cls, folder: Path) -> Keyring:
-        host_keys = {key_type: PrivateKey.generate(*kind) for key_type, kind in KINDS.items()}
+        host_keys = {key_type: PrivateKey.generate(*kind, "host") for key_type, kind in KINDS.items()}
         for key_type, key in host_keys.items():
             key.write_file(folder / f"host_{key_type}")
         for key_type, (kind, bits) in KINDS.items():

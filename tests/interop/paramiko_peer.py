@@ -42,6 +42,12 @@ def _set_up(transport: paramiko.Transport, suite: Suite | None, rekey_bytes: int
         transport.packetizer.REKEY_BYTES = rekey_bytes
 
 
+def _end(transport: paramiko.Transport) -> None:
+    transport.close()
+    if transport.ident is not None:  # its thread was started
+        transport.join(ANSWER_SECONDS)
+
+
 # --- its client --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -93,8 +99,7 @@ def paramiko_client(
                 transport.auth_publickey("ada", paramiko.PKey.from_path(keyring.user_key_file(key_type)))
             yield transport
         finally:
-            transport.close()
-            transport.join(ANSWER_SECONDS)
+            _end(transport)
 
 
 # --- its server --------------------------------------------------------------------------------------------------------------------------
@@ -204,8 +209,7 @@ class ParamikoServer:
                 requests.commands.put(None)
                 workers.join(ANSWER_SECONDS)
             finally:
-                transport.close()
-                transport.join(ANSWER_SECONDS)
+                _end(transport)
 
 
 def _serve_commands(requests: Requests) -> None:

@@ -48,11 +48,11 @@ class Client:
         """
         fields = encode(Exec(command.encode("utf-8", "surrogateescape")))
         async with self._open_session("exec", fields, environ, terminal, stderr, end_input=not input) as process:
-            process.collect()
+            process._collect()
             if input:
-                await process.feed(input)
-            status = await process.wait_closed()
-            output, errors = process.collected
+                await process._feed(input)
+            status = await process._wait_closed()
+            output, errors = process._collected
         signal = process.exit_signal.name if process.exit_signal is not None else None
         if check and status != 0:
             raise ProcessFailed(command, status, signal, output, errors)
@@ -104,7 +104,7 @@ class Client:
         processes: list[Process] = []
 
         def prepare(channel: Channel) -> None:
-            processes.append(Process.on(channel, stderr))
+            processes.append(Process._on(channel, stderr))
 
         channel = await self._mux.open_channel("session", prepare=prepare)
         try:
@@ -171,4 +171,5 @@ class Client:
 
     @property
     def username(self) -> str:
+        """The name that we are logged in under."""
         return self._connection.username

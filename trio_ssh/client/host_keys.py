@@ -35,13 +35,15 @@ class HostKeyPolicy(Protocol):
         """Key types already known for the host: they are asked for first, so that a key of another type is no surprise."""
 
 
-def _path_texts(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+def _path_texts(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
     return tuple(os.fspath(path) for path in paths)
 
 
 @attrs.define(eq=False)
 class KnownHosts:
-    """Strict checking against known_hosts files, read again whenever they have changed. New keys are saved in the first.
+    """Strict checking against known_hosts files (a path, or several), read again when they have changed. New keys go into the first.
 
     An unknown key raises `HostKeyUnknown`, a changed one `HostKeyChanged`, a revoked one `HostKeyRevoked`: all of them `HostKeyError`.
     """

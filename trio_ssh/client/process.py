@@ -94,16 +94,16 @@ class Process:
     _ended: trio.Event = attrs.field(factory=trio.Event)
 
     @classmethod
-    def on(cls, channel: Channel, stderr: Stderr) -> Process:
+    def _on(cls, channel: Channel, stderr: Stderr) -> Process:
         """Take over a session channel before anything can come in on it."""
         separate = channel.keep_stderr(merged=stderr is MERGE) if stderr is not DISCARD else None
         stderr_stream = ProcessOutput(separate) if separate is not None and stderr is PIPE else None
         process = cls(ProcessStdin(channel), ProcessOutput(channel.inbox), stderr_stream, channel)
-        channel.on_request = process.receive_request
+        channel.on_request = process._receive_request
         channel.when_ended(process._ended.set)
         return process
 
-    def receive_request(self, request_type: str, request_fields: bytes) -> bool:
+    def _receive_request(self, request_type: str, request_fields: bytes) -> bool:
         """Called by the reader: how the process ended (RFC 4254 §6.10)."""
         if request_type in ("exit-status", "exit-signal"):
             if self.exit_status is not None or self.exit_signal is not None:
@@ -127,19 +127,19 @@ class Process:
         self._channel.raise_if_lost(unless=self.exit_status is not None or self.exit_signal is not None)
         return self.exit_status
 
-    def collect(self) -> None:
-        """Keep all output for `collected`, without bound: for `run_process`, which wants all of it and reads none in between."""
+    def _collect(self) -> None:
+        """Keep all output for `_collected`, without bound: for `run_process`, which wants all of it and reads none in between."""
         self._channel.inbox.collect()
         if self._channel.stderr_inbox is not None:
             self._channel.stderr_inbox.collect()
 
     @property
-    def collected(self) -> tuple[bytes, bytes]:
+    def _collected(self) -> tuple[bytes, bytes]:
         """Stdout and stderr."""
         errors = self._channel.stderr_inbox
         return self._channel.inbox.collected, errors.collected if errors not in (None, self._channel.inbox) else b""
 
-    async def feed(self, data: bytes) -> None:
+    async def _feed(self, data: bytes) -> None:
         """All of stdin, then its end. A process that ends without reading it is no error."""
         try:
             if data:
@@ -148,7 +148,7 @@ class Process:
             return
         self._channel.end_output_nowait()
 
-    async def wait_closed(self) -> int | None:
+    async def _wait_closed(self) -> int | None:
         """Until the channel is closed, so that all output has come; the exit status. Raises `ConnectionLost` if that ended first."""
         await self._channel.ended.wait()
         self._channel.raise_if_lost()
@@ -163,9 +163,11 @@ class Process:
         self._channel.request_nowait("break", encode(Break(milliseconds)))
 
     def terminate(self) -> None:
+        """``send_signal("TERM")``."""
         self.send_signal("TERM")
 
     def kill(self) -> None:
+        """``send_signal("KILL")``."""
         self.send_signal("KILL")
 
     def resize(self, columns: int, rows: int, width_pixels: int = 0, height_pixels: int = 0) -> None:

@@ -24,6 +24,7 @@ from ..protocol.auth_client import (
     server_signature_algorithms,
 )
 from ..protocol.auth_server import AuthAttempt, ExtensionsNoted, Hopeless, ServerAuthentication, ServiceWanted
+from .containment import containing
 from .events import AuthAttempted, Observer
 from .transport import Transport
 
@@ -238,11 +239,12 @@ class IdentityChecker:
         return True
 
     async def _ask_policy(self, attempt: AuthAttempt) -> Verdict:
-        try:
+        def report(error: BaseException) -> None:
+            _log.error("the authentication policy failed; that is a refusal", exc_info=error)
+
+        verdict: object = None
+        with containing(report):
             verdict = await self.policy(attempt)
-        except Exception:
-            _log.exception("the authentication policy failed; that is a refusal")
-            return REFUSE
         return verdict if isinstance(verdict, Verdict) else REFUSE
 
     async def _refuse(self, method: str, why: str, started: float, *, counts: bool) -> None:

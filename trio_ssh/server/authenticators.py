@@ -1,7 +1,8 @@
 """Ready-made authentication policies for servers. A server has no default: it must say whom it lets in.
 
 A policy is an object with `methods` and an async call that gives a `Verdict`, or a plain async function of an attempt, which is asked about
-public keys and passwords alike: to offer one method only, write a class with `methods`. An exception in a policy is a refusal. `any_of` combines policies: the first that accepts counts.
+public keys and passwords alike: to offer one method only, write a class with `methods`. An exception in a policy is a refusal. `any_of`
+combines policies: the first that accepts counts.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class AuthorizedKeys:
 
     @classmethod
     def of(cls, keys: Sequence[PublicKey]) -> AuthorizedKeys:
+        """These keys, without a file."""
         return cls(frozenset(keys))
 
     async def __call__(self, attempt: AuthAttempt) -> Verdict:

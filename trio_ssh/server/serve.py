@@ -16,6 +16,7 @@ from ..connection.authentication import Authenticator
 from ..connection.channel import Channel
 from ..connection.collapse import single_cause
 from ..connection.connection import Connection, ServerSide
+from ..connection.containment import containing
 from ..connection.events import Observer
 from ..connection.incoming import IncomingChannel
 from ..connection.sockets import local_name, peer_name, tune
@@ -176,14 +177,17 @@ class _Server:
             _log.warning("%s: refused, %d others are logging in", peer, self._logging_in)
             await trio.aclose_forcefully(stream)
             return
-        try:
+
+        def report(error: BaseException) -> None:
+            if isinstance(error, SSHError):
+                _log.info("%s: %s", peer, error)
+            else:
+                _log.error("%s: the connection failed", peer, exc_info=error)
+
+        with containing(report):
             if self.own_sockets and isinstance(stream, trio.SocketStream):
                 tune(stream)
             await self.serve_connection(stream)
-        except SSHError as error:
-            _log.info("%s: %s", peer, error)
-        except Exception:
-            _log.exception("%s: the connection failed", peer)
 
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
         options = self.options
@@ -250,17 +254,24 @@ class _Server:
 
     async def _serve_session(self, session: ServerSession, channel: Channel) -> None:
         """Run the handler until it returns or its client goes away, and say how it ended."""
-        with trio.CancelScope() as scope:
-            channel.when_ended(scope.cancel)
-            try:
+
+        def report(error: BaseException) -> None:
+            # Streams that break because the client has gone are the usual end of a session, not a mistake.
+            gone = channel.ended.is_set() and only_of(error, (trio.BrokenResourceError, trio.ClosedResourceError))
+            _log.log(logging.INFO if gone else logging.ERROR, "%s: a session's handler failed", session.peer, exc_info=error)
+            session.exit_nowait(FAILED)
+
+        try:
+            with containing(report), trio.CancelScope() as scope:
+                channel.when_ended(scope.cancel)
                 status = await self.handler(session)
                 session.exit_nowait(0 if status is None else status)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                _log.info("%s: a session ended: %s", session.peer, error)
-            except Exception:
-                _log.exception("%s: a session's handler failed", session.peer)
-                session.exit_nowait(FAILED)
-            finally:
-                # Synchronous: they leave in this order even when we are being cancelled.
-                channel.end_output_nowait()
-                channel.close_nowait()
+        finally:
+            # Synchronous: they leave in this order even when we are being cancelled.
+            channel.end_output_nowait()
+            channel.close_nowait()
+
+
+def only_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Is it one of these, or a group of nothing else?"""
+    return error.split(kinds)[1] is None if isinstance(error, BaseExceptionGroup) else isinstance(error, kinds)

@@ -109,7 +109,8 @@ class SessionRequests:
 
     def _exec(self, fields: bytes) -> bool:
         message = decode(Exec, fields)
-        if self.started or not self.policy.shell_and_exec or len(message.command) > self.policy.limits.exec_bytes or b"\0" in message.command:
+        unfit = len(message.command) > self.policy.limits.exec_bytes or b"\0" in message.command
+        if self.started or unfit or not self.policy.shell_and_exec:
             return False
         self.command = message.command.decode("utf-8", "surrogateescape")
         return self._start()
@@ -225,6 +226,7 @@ class ServerSession(trio.abc.HalfCloseableStream):
 
     @property
     def subsystem(self) -> str | None:
+        """The subsystem's name, such as ``sftp``; None for a shell or a command."""
         return self._requests.subsystem
 
     @property
@@ -281,13 +283,16 @@ class ServerSession(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
     def exit_nowait(self, status: int) -> None:
+        """`exit` without a checkpoint."""
         if not self._exited:
+            fields = encode(ExitStatus(status & 0xFFFFFFFF))
             self._exited = True
-            self._channel.request_nowait("exit-status", encode(ExitStatus(status & 0xFFFFFFFF)))
+            self._channel.request_nowait("exit-status", fields)
 
     async def exit_by_signal(self, name: str, core_dumped: bool = False, text: str = "") -> None:
         """Say that a signal ended it: a name without SIG (RFC 4254 §6.10)."""
         if not self._exited:
+            fields = encode(ExitSignal(name, core_dumped, text))
             self._exited = True
-            self._channel.request_nowait("exit-signal", encode(ExitSignal(name, core_dumped, text)))
+            self._channel.request_nowait("exit-signal", fields)
         await trio.lowlevel.checkpoint()
