@@ -1,8 +1,8 @@
 """What an operation may cost, in counts that are the same on every machine: task switches, packets, calls of the stream, tasks.
 
-Times are measured by ``make bench``, never here. Each bound stands a little above what the code costs today, so that it is met when somebody
-puts a task switch, a packet or a call of the stream back into a path that was freed of it. A bound may be lowered after an improvement; before
-raising one, read docs/life_of_a_byte.rst and say in the commit what the new cost buys.
+Times are measured by ``make bench``, never here. Each bound stands a little above what the code costs today, so that it is met when
+somebody puts a task switch, a packet or a call of the stream back into a path that was freed of it. A bound may be lowered after an
+improvement; before raising one, read docs/life_of_a_byte.rst and say in the commit what the new cost buys.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from contextlib import asynccontextmanager, contextmanager
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 import trio_ssh
 from tests import pairs
-
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 MIB = 1 << 20
 BULK_MIB = 16
 BLOCK = bytes(256 * 1024)
 TIMES = 50
 PACKETS_PER_MIB = 32
-"""Channel packets of 32 KiB."""
+"""Channel packets are of 32 KiB."""
+HANDFUL = 8
+"""Packets or calls for opening and closing the channel."""
 
 
 @attrs.define(eq=False)
@@ -156,32 +156,107 @@ async def receive_bulk(client: trio_ssh.Client) -> None:
     assert received == BULK_MIB * MIB
 
 
-async def test_x():
-    async with metered() as m:
-        with m.measuring() as c:
-            await send_bulk(m.client)
-        print("up", c[0])
-        with m.measuring() as c:
-            await receive_bulk(m.client)
-        print("down", c[0])
-        with m.measuring() as c:
-            for _ in range(TIMES): await m.client.run_process("true")
-        print("exec", c[0])
-        async with m.client.open_process("echo") as p:
+@pytest.mark.parametrize("direction", ["up", "down"])
+async def test_bulk(direction: str, autojump_clock: trio.testing.MockClock):
+    async with metered() as meter:
+        with meter.measuring() as costs:
+            await (send_bulk if direction == "up" else receive_bulk)(meter.client)
+    cost = costs[0]
+    sender_packets, receiver_packets = cost.client_packets, cost.server_packets
+    sender_sends, receiver_sends = cost.client_sends, cost.server_sends
+    if direction == "down":
+        sender_packets, receiver_packets = receiver_packets, sender_packets
+        sender_sends, receiver_sends = receiver_sends, sender_sends
+    assert sender_packets <= BULK_MIB * PACKETS_PER_MIB + HANDFUL  # full packets only
+    assert receiver_packets <= BULK_MIB + HANDFUL  # one WINDOW_ADJUST for half a window of 2 MiB
+    assert sender_sends <= 4 * BULK_MIB + HANDFUL  # batches of 256 KiB
+    assert receiver_sends <= BULK_MIB + HANDFUL
+    assert cost.receives <= 5 * BULK_MIB + 2 * HANDFUL
+    assert cost.steps <= 36 * BULK_MIB  # both ends; five for a batch's way from a task to another one, and as many for the memory streams
+    assert cost.tasks <= 1
+
+
+async def test_bytes_around_the_payload(autojump_clock: trio.testing.MockClock):
+    async with metered() as meter:
+        with meter.measuring() as costs:
+            await send_bulk(meter.client)
+    around = costs[0].client_bytes - BULK_MIB * MIB
+    assert around <= 48 * costs[0].client_packets  # head, padding, tag and the channel's own head
+
+
+async def test_one_byte_there_and_back(autojump_clock: trio.testing.MockClock):
+    async with metered() as meter, meter.client.open_process("echo") as process:
+        await wait_all_tasks_blocked()
+        with meter.measuring() as costs:
+            for _ in range(TIMES):
+                await process.stdin.send_all(b"x")
+                assert await process.stdout.receive_some() == b"x"
+    cost = costs[0]
+    assert (cost.client_packets, cost.server_packets) == (TIMES, TIMES)
+    assert (cost.client_sends, cost.server_sends) == (TIMES, TIMES)
+    assert cost.receives <= 2 * TIMES + 2
+    assert cost.steps <= 17 * TIMES
+    assert cost.tasks == 0
+
+
+async def test_a_command(autojump_clock: trio.testing.MockClock):
+    async with metered() as meter:
+        with meter.measuring() as costs:
+            for _ in range(TIMES):
+                await meter.client.run_process("true")
+    cost = costs[0]
+    assert cost.client_packets <= 4 * TIMES  # OPEN, exec, EOF, CLOSE
+    assert cost.server_packets <= 5 * TIMES  # CONFIRMATION, SUCCESS, exit-status, EOF, CLOSE
+    assert cost.client_sends <= 3 * TIMES
+    assert cost.server_sends <= 3 * TIMES
+    assert cost.steps <= 40 * TIMES
+    assert cost.tasks <= TIMES  # the handler
+
+
+async def test_a_connection_from_its_first_byte_to_its_last(autojump_clock: trio.testing.MockClock):
+    client_end, server_end = (CountingStream(end) for end in memory_stream_pair())
+    with counting() as counts:
+        async with pairs.connected(handle, streams=(client_end, server_end)) as ends:
+            statistics = ends.client.statistics()
+    assert statistics.packets_sent <= 5  # KEXINIT, ECDH_INIT, NEWKEYS, SERVICE_REQUEST, USERAUTH_REQUEST
+    assert statistics.packets_received <= 6  # KEXINIT, ECDH_REPLY, NEWKEYS, EXT_INFO, SERVICE_ACCEPT, USERAUTH_SUCCESS
+    assert client_end.sends <= 5
+    assert server_end.sends <= 5
+    assert counts.steps <= 120
+    assert counts.tasks <= 8  # each end's writer, reader and supervisor, and on the server's side two that hold the connection
+
+
+async def test_a_rekey(autojump_clock: trio.testing.MockClock):
+    async with metered() as meter:
+        with meter.measuring() as costs:
+            for _ in range(TIMES):
+                await meter.client.rekey()
             await wait_all_tasks_blocked()
-            with m.measuring() as c:
-                for _ in range(TIMES):
-                    await p.stdin.send_all(b"x"); await p.stdout.receive_some()
-            print("echo", c[0])
-        with m.measuring() as c:
-            for _ in range(5): await m.client.rekey()
-            await wait_all_tasks_blocked()
-        print("rekey x5", c[0])
-        with m.measuring() as c:
-            await trio.sleep(1000)
-        print("idle 1000 s", c[0])
-    ends=[CountingStream(e) for e in memory_stream_pair()]
-    with counting() as k:
-        async with pairs.connected(handle, streams=(ends[0],ends[1])) as e:
-            st=e.client.statistics()
-    print("login+close", k, [(x.sends,x.receives) for x in ends], st.packets_sent, st.packets_received)
+    cost = costs[0]
+    assert cost.client_packets == 3 * TIMES  # KEXINIT, ECDH_INIT, NEWKEYS
+    assert cost.server_packets == 3 * TIMES
+    assert cost.client_sends <= 3 * TIMES
+    assert cost.server_sends <= 3 * TIMES
+    assert cost.steps <= 44 * TIMES
+    assert cost.tasks == 0
+
+
+async def test_bulk_with_a_rekey_each_mebibyte(autojump_clock: trio.testing.MockClock):
+    async with metered(trio_ssh.Limits(rekey_bytes=MIB)) as meter:
+        with meter.measuring() as costs:
+            await send_bulk(meter.client)
+        rekeys = len(meter.client.statistics().rekeys)
+    cost = costs[0]
+    assert BULK_MIB - 2 <= rekeys <= BULK_MIB + 2
+    assert cost.client_packets <= BULK_MIB * PACKETS_PER_MIB + 3 * rekeys + HANDFUL
+    assert cost.steps <= 36 * BULK_MIB + 36 * rekeys
+    assert cost.tasks <= 1
+
+
+async def test_an_idle_connection_costs_nothing(autojump_clock: trio.testing.MockClock):
+    async with metered() as meter:
+        with meter.measuring() as costs:
+            await trio.sleep(trio_ssh.Limits().rekey_seconds / 2)
+    cost = costs[0]
+    assert cost.steps <= 1  # this task's own
+    assert (cost.client_packets, cost.server_packets, cost.client_sends, cost.server_sends) == (0, 0, 0, 0)

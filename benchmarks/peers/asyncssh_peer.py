@@ -148,9 +148,7 @@ def verbs(setup: Setup) -> Mapping[str, Verb]:
 
         return lambda **order: asyncio.run(main(order))
 
-    return {
-        name: in_asyncio(getattr(driver, name)) for name in ("bulk_up", "bulk_down", "login", "echo", "execute", "hold")
-    }
+    return {name: in_asyncio(getattr(driver, name)) for name in ("bulk_up", "bulk_down", "login", "echo", "execute", "hold")}
 
 
 if __name__ == "__main__":

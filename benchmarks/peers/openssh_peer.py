@@ -54,7 +54,9 @@ def wait_until(what: str, done: Path | int) -> None:
 
 def sshd_config(setup: Setup, port: int) -> str:
     rekey = f"RekeyLimit {setup.rekey_bytes}\n" if setup.rekey_bytes is not None else ""
-    return rekey + f"""\
+    return (
+        rekey
+        + f"""\
 ListenAddress {HOST}:{port}
 HostKey {setup.host_key}
 AuthorizedKeysFile {setup.user_key}.pub
@@ -75,6 +77,7 @@ MaxStartups 1000
 MaxSessions 100
 LogLevel ERROR
 """
+    )
 
 
 def serve(setup: Setup) -> None:

@@ -135,9 +135,7 @@ def verbs(setup: Setup) -> Mapping[str, Verb]:
     def in_trio(verb: Callable[..., Awaitable[float | None]]) -> Verb:
         return lambda **order: trio.run(lambda: verb(**order))
 
-    return {
-        name: in_trio(getattr(driver, name)) for name in ("bulk_up", "bulk_down", "login", "echo", "execute", "hold")
-    }
+    return {name: in_trio(getattr(driver, name)) for name in ("bulk_up", "bulk_down", "login", "echo", "execute", "hold")}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Paramiko as a peer: blocking code, for worker threads."""
+"""Paramiko as a peer: blocking code, for worker threads.
+
+A rekey that Paramiko begins by itself goes well as long as neither side opens, requests or closes anything before its end: its answer
+would either leave too early or wait for the thread that it runs in. So its limit counts only in the midst of a command, and `calm` waits.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import hashlib
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -33,13 +38,21 @@ def shared_with_paramiko() -> Shared:
 PARAMIKO = shared_with_paramiko()
 
 
-def _set_up(transport: paramiko.Transport, suite: Suite | None, rekey_bytes: int | None) -> None:
+def _restrict(transport: paramiko.Transport, suite: Suite | None) -> None:
     if suite is not None:
         options = transport.get_security_options()
         options.kex, options.key_types = (suite.kex,), (suite.host_key,)
         options.ciphers, options.digests = (suite.cipher,), (suite.mac,)
-    if rekey_bytes is not None:
-        transport.packetizer.REKEY_BYTES = rekey_bytes
+
+
+def calm(transport: paramiko.Transport) -> None:
+    """Begin no rekey any more, and wait for the end of one that is wanted or runs."""
+    transport.packetizer.REKEY_BYTES = paramiko.packet.Packetizer.REKEY_BYTES
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while transport.packetizer.need_rekey() or not transport.clear_to_send.is_set():
+        assert transport.is_active(), "the connection is gone"
+        assert time.monotonic() < deadline, "the rekey does not end"
+        threading.Event().wait(0.002)
 
 
 def _end(transport: paramiko.Transport) -> None:
@@ -60,17 +73,33 @@ class Done:
     stderr: bytes
 
 
-def run_command(transport: paramiko.Transport, command: str, input: bytes = b"", environ: dict[str, str] | None = None) -> Done:
-    """The input must fit into the windows: it is sent before any output is read."""
+def run_command(
+    transport: paramiko.Transport,
+    command: str,
+    input: bytes = b"",
+    *,
+    environ: dict[str, str] | None = None,
+    output_bytes: int = 0,
+    rekey_bytes: int | None = None,
+) -> Done:
+    """The input must fit into the windows: it is sent before any output is read.
+
+    `rekey_bytes` is Paramiko's limit while the input is sent and the first `output_bytes` of output come, which is before the input's end.
+    """
     with contextlib.closing(transport.open_session(timeout=ANSWER_SECONDS)) as channel:
         channel.settimeout(ANSWER_SECONDS)
         for name, value in (environ or {}).items():
-            with contextlib.suppress(paramiko.SSHException):  # it is said before the server's refusal, which closes nothing
-                channel.set_environment_variable(name, value)
+            channel.set_environment_variable(name, value)
         channel.exec_command(command)
+        if rekey_bytes is not None:
+            transport.packetizer.REKEY_BYTES = rekey_bytes
         channel.sendall(input)
+        output = b""
+        while len(output) < output_bytes:
+            output += channel.recv(1 << 20)
+        calm(transport)
         channel.shutdown_write()
-        output = b"".join(iter(partial(channel.recv, 1 << 20), b""))
+        output += b"".join(iter(partial(channel.recv, 1 << 20), b""))
         errors = b"".join(iter(partial(channel.recv_stderr, 1 << 20), b""))
         return Done(channel.recv_exit_status(), output, errors)
 
@@ -81,7 +110,6 @@ def paramiko_client(
     port: int,
     *,
     suite: Suite | None = None,
-    rekey_bytes: int | None = None,
     key_type: str = "ssh-ed25519",
     password: str | None = None,
     disabled_algorithms: dict[str, list[str]] | None = None,
@@ -90,7 +118,7 @@ def paramiko_client(
     with socket.create_connection(("127.0.0.1", port)) as sock:
         transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
         try:
-            _set_up(transport, suite, rekey_bytes)
+            _restrict(transport, suite)
             transport.start_client(timeout=ANSWER_SECONDS)
             assert transport.get_remote_server_key().asbytes() in [key.public_key.blob for key in keyring.host_keys.values()]
             if password is not None:
@@ -110,6 +138,8 @@ class Requests(paramiko.ServerInterface):
     """Lets in whom our server lets in, and hands each command over. Everything here is called by the transport's thread."""
 
     keyring: Keyring
+    rekey_bytes: int | None = None
+    """Paramiko's limit while a command has input."""
     commands: queue.SimpleQueue[tuple[paramiko.Channel, list[str]] | None] = attrs.field(factory=queue.SimpleQueue)
     told: list[str] = attrs.field(factory=list)
 
@@ -151,12 +181,16 @@ class Requests(paramiko.ServerInterface):
         that its command was accepted."""
         with contextlib.closing(channel):
             channel.settimeout(ANSWER_SECONDS)
+            transport = channel.get_transport()
+            if self.rekey_bytes is not None:
+                transport.packetizer.REKEY_BYTES = self.rekey_bytes
             status = 0
             state = hashlib.sha256()
             while data := channel.recv(1 << 18):
                 state.update(data)
                 if words[0] == "echo":
                     channel.sendall(data)
+            calm(transport)
             if words[0] == "sha256":
                 channel.sendall(state.hexdigest().encode())
             elif words[0] == "source":
@@ -198,10 +232,10 @@ class ParamikoServer:
         with sock:
             transport = paramiko.Transport(sock)
             try:
-                _set_up(transport, suite, rekey_bytes)
+                _restrict(transport, suite)
                 for key_type in self.keyring.host_keys:
                     transport.add_server_key(paramiko.PKey.from_path(self.keyring.host_key_file(key_type)))
-                requests = Requests(self.keyring)
+                requests = Requests(self.keyring, rekey_bytes)
                 transport.start_server(server=requests)
                 workers = threading.Thread(target=_serve_commands, args=[requests], name="paramiko commands")
                 workers.start()

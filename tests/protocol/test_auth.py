@@ -194,7 +194,6 @@ def test_extensions_of_the_server():
     assert server_signature_algorithms({"server-sig-algs": b"\xff,a"}) is not None
 
 
-@pytest.mark.xfail(reason="finding: PING is answered but ping@openssh.com is not advertised", strict=True)
 def test_sm_158_161_ping_is_advertised_since_it_is_answered():
     extensions = read_extensions(decode(ExtInfo, extensions_of_server(("ssh-ed25519",))).extensions, 64)
     assert extensions["ping@openssh.com"] == b"0"

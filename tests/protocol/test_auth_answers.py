@@ -49,7 +49,6 @@ def test_sm_108_small_limits_are_met():
     ends_with(2, ends.answer, encode(UserauthBanner("")))
 
 
-@pytest.mark.xfail(reason="finding: SM-108, banner_bytes counts characters", strict=True)
 def test_sm_108_banner_bytes_are_bytes():
     event = pair(limits=Limits(banner_bytes=10)).answer(encode(UserauthBanner("€" * 10)))
     assert isinstance(event, BannerReceived)

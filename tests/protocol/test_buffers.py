@@ -145,7 +145,6 @@ def test_a18_the_receive_buffer_is_bounded_by_the_packets_that_are_taken(mode):
         assert packet_bytes_max <= largest <= bound
 
 
-@pytest.mark.xfail(reason="finding: the receive buffer grows to 528 KiB before authentication")
 def test_asr_08_an_unauthenticated_peer_that_floods_gets_no_large_buffer():
     """At most 256 KiB for all of a connection that has not logged in."""
     sealer, opener = sealer_and_opener(MODES[1], 64 * 1024)

@@ -29,7 +29,6 @@ def test_every_number_at_every_gate(gate):
     assert [payload[0] for payload in open_all(opener, bytes(sealer.take_batch()))] == sorted(let)
 
 
-@pytest.mark.xfail(reason="finding: Gate.KEX lets number 0 pass", strict=True)
 def test_there_is_no_message_0():
     assert not Gate.KEX.lets(0)
 

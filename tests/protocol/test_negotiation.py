@@ -127,7 +127,6 @@ BROKEN = [
 ]
 
 
-@pytest.mark.xfail(reason="finding: Algorithms takes empty lists and names that nobody implements", strict=True)
 @pytest.mark.parametrize("lists", BROKEN, ids=str)
 def test_lists_that_cannot_work_are_refused_when_they_are_made(lists):
     """Not when a peer has chosen from them: KeyError, or compressed packets that nobody inflates."""

@@ -81,7 +81,7 @@ class Router:
     def attach(self, mux: PacketSink) -> None:
         """From now on messages of the connection protocol go to `mux`."""
         self._receive_connection_message = mux.receive
-        self._opener.packet_bytes_max = self._limits.packet_bytes
+        self._opener.trust(self._limits.packet_bytes)
 
     def check_rekey_patience(self) -> None:
         """Once a batch: a peer that has our KEXINIT and only goes on sending is cut off in the end (hardening RES-21)."""

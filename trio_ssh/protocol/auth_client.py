@@ -10,7 +10,7 @@ from enum import Enum
 
 import attrs
 
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import DecodeError, LocalProtocolError, RemoteProtocolError
 from ..wire.codec import decode, encode
 from ..wire.numbers import MessageNumber as M
 from ..wire.numbers import message_name
@@ -139,7 +139,10 @@ class ClientAuthentication:
             self._extension_messages += 1
             if self._extension_messages > 2:
                 raise RemoteProtocolError("the server sent a third EXT_INFO (RFC 8308 §2.4)")
-            return ExtensionsReceived(read_extensions(decode(ExtInfo, payload).extensions, self.limits.ext_info_entries))
+            extensions = read_extensions(decode(ExtInfo, payload).extensions, self.limits.ext_info_entries)
+            if b"\0" in extensions.get("server-sig-algs", b""):
+                raise DecodeError("the server's list of signature algorithms has a NUL in it")
+            return ExtensionsReceived(extensions)
         if number == M.USERAUTH_BANNER:
             return self._banner(decode(UserauthBanner, payload))
         if self.awaits not in (Awaits.ANSWER, Awaits.KEY_ANSWER) or not self.service_accepted:
@@ -166,7 +169,8 @@ class ClientAuthentication:
         self._banners += 1
         if self._banners > self.limits.banners:
             raise RemoteProtocolError(f"the server sent more than {self.limits.banners} banners")
-        return BannerReceived(banner.text[: self.limits.banner_bytes])
+        text = banner.text.encode("utf-8", "surrogateescape")[: self.limits.banner_bytes]
+        return BannerReceived(text.decode("utf-8", "surrogateescape"))
 
     def _key_accepted(self, answer: UserauthPkOk) -> KeyAccepted:
         if (answer.algorithm, answer.key_blob) != self._asked_key:
@@ -197,4 +201,5 @@ def server_signature_algorithms(extensions: dict[str, bytes]) -> tuple[str, ...]
 
 def extensions_of_server(signature_algorithms: tuple[str, ...]) -> bytes:
     """The payload of the EXT_INFO a server sends as its first packet under the first keys (RFC 8308 §2.4)."""
-    return encode(ExtInfo(write_extensions({"server-sig-algs": ",".join(signature_algorithms).encode("ascii")})))
+    extensions = {"server-sig-algs": ",".join(signature_algorithms).encode("ascii"), "ping@openssh.com": b"0"}
+    return encode(ExtInfo(write_extensions(extensions)))

@@ -125,8 +125,8 @@ class ServerAuthentication:
         elif self.username != request.user_name:
             raise RemoteProtocolError("the client changed its user name between requests (RFC 4252 §5)")
         event = self._parse(request, payload)
-        if len(request.user_name.encode()) > self.limits.username_bytes or not request.user_name.isprintable():
-            return Hopeless(request.method_name, "user name is too long or unprintable")
+        if len(request.user_name.encode("utf-8", "surrogateescape")) > self.limits.username_bytes or not request.user_name.isprintable():
+            return Hopeless(request.method_name, "user name is too long, unprintable or not UTF-8")
         return event
 
     def _parse(self, request: UserauthRequest, payload: bytes) -> AuthAttempt | Hopeless:

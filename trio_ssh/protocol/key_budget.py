@@ -33,7 +33,7 @@ class KeyBudget:
         return sealed_bytes > self.hard_bytes or packets > self.hard_packets
 
 
-UNLIMITED = KeyBudget(2**63, 2**63, 2**63, SEQUENCE_NUMBERS - 1)
+UNLIMITED = KeyBudget(2**63, SEQUENCE_NUMBERS - 2, 2**63, SEQUENCE_NUMBERS - 1)
 """Before the first keys there is nothing to wear out, but sequence numbers must not wrap (hardening A27)."""
 
 

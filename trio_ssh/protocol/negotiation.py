@@ -12,8 +12,8 @@ from functools import lru_cache
 
 import attrs
 
-from ..crypto.suites import DEFAULT_CIPHERS, DEFAULT_KEX, DEFAULT_MACS, is_aead
-from ..errors import DecodeError, KeyExchangeError, NegotiationError
+from ..crypto.suites import DEFAULT_CIPHERS, DEFAULT_KEX, DEFAULT_MACS, SUPPORTED_CIPHERS, SUPPORTED_KEX, SUPPORTED_MACS, is_aead
+from ..errors import DecodeError, KeyExchangeError, LocalProtocolError, NegotiationError, printable
 from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
 from ..wire.codec import decode, encode, field_names
 from ..wire.transport import KexInit
@@ -22,6 +22,7 @@ from .role import Role
 
 EXT_INFO_MARKER = {Role.CLIENT: "ext-info-c", Role.SERVER: "ext-info-s"}
 STRICT_MARKER = {Role.CLIENT: "kex-strict-c-v00@openssh.com", Role.SERVER: "kex-strict-s-v00@openssh.com"}
+COMPRESSION = ("none",)
 REMEMBERED = 16
 REMEMBERED_BYTES_MAX = 4096
 _NO_COOKIE = bytes(16)
@@ -30,6 +31,14 @@ MARKERS = frozenset([*EXT_INFO_MARKER.values(), *STRICT_MARKER.values()])
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
+
+
+def _check(field: str, names: tuple[str, ...], supported: tuple[str, ...]) -> None:
+    if not names:
+        raise LocalProtocolError(f"Algorithms.{field} is empty: nothing could ever be agreed on")
+    for name in names:
+        if name not in supported:
+            raise LocalProtocolError(f"Algorithms.{field}: {printable(name)!r} is not supported; there are {', '.join(supported)}")
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +52,17 @@ class Algorithms:
     host_keys: tuple[str, ...] = attrs.field(default=DEFAULT_HOST_KEY_ALGORITHMS, converter=_names)
     ciphers: tuple[str, ...] = attrs.field(default=DEFAULT_CIPHERS, converter=_names)
     macs: tuple[str, ...] = attrs.field(default=DEFAULT_MACS, converter=_names)
-    compression: tuple[str, ...] = attrs.field(default=("none",), converter=_names)
+    compression: tuple[str, ...] = attrs.field(default=COMPRESSION, converter=_names)
     require_strict_kex: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Raises `LocalProtocolError` for an empty list or a name that is not supported."""
+        _check("kex", self.kex, SUPPORTED_KEX)
+        _check("host_keys", self.host_keys, DEFAULT_HOST_KEY_ALGORITHMS)
+        _check("ciphers", self.ciphers, SUPPORTED_CIPHERS)
+        _check("compression", self.compression, COMPRESSION)
+        if self.macs or not all(is_aead(cipher) for cipher in self.ciphers):
+            _check("macs", self.macs, SUPPORTED_MACS)
 
     def kexinit_payload(self, role: Role, cookie: bytes, *, first: bool) -> bytes:
         """That message in wire form."""

@@ -21,8 +21,9 @@ from ..errors import RemoteProtocolError
 from .key_budget import UNLIMITED, KeyBudget
 
 SMALL_BUFFER = 1024
+LARGEST_BUFFER_PREAUTH = 96 * 1024
 LARGEST_BUFFER = 528 * 1024  # two batches of a peer like us, and a packet of 256 KiB with room to spare
-SMALL_READS_BEFORE_SHRINKING = 16
+SMALL_READS_BEFORE_SHRINKING = 8
 PACKETS_PER_BATCH = 64  # then somebody else's turn (hardening TRI-20)
 NOT_READ_YET = -1
 
@@ -36,6 +37,7 @@ class Opener:
         "_budget",
         "_end",
         "_key",
+        "_largest",
         "_length",
         "_on_spent",
         "_packets_at_switch",
@@ -61,6 +63,7 @@ class Opener:
         self._small_reads = 0
         self._packets_at_switch = 0
         self.packet_bytes_max = packet_bytes_max
+        self._largest = LARGEST_BUFFER_PREAUTH
         self.sequence_number = 0
         self.packets_opened = 0
         self.bytes_opened = 0
@@ -70,6 +73,11 @@ class Opener:
     def pending(self) -> int:
         """Bytes received and not opened yet."""
         return self._end - self._start
+
+    def trust(self, packet_bytes_max: int) -> None:
+        """The peer is authenticated: larger packets and buffers are due to it."""
+        self.packet_bytes_max = packet_bytes_max
+        self._largest = LARGEST_BUFFER
 
     def space(self) -> memoryview:
         """Where to put what is received next; tell `received` how much it was."""
@@ -91,8 +99,9 @@ class Opener:
             self._small_reads = 0
         else:
             self._small_reads += 1
-        if self._end == len(self._view) and len(self._view) < LARGEST_BUFFER:
-            self._resize(min(4 * len(self._view), LARGEST_BUFFER))  # it was filled to the brim: there is more where that came from
+        largest = self._largest
+        if self._end == len(self._view) and len(self._view) < largest:
+            self._resize(min(4 * len(self._view), largest))  # it was filled to the brim: there is more where that came from
         elif self._small_reads > SMALL_READS_BEFORE_SHRINKING and len(self._view) > SMALL_BUFFER and self.pending < SMALL_BUFFER:
             self._resize(SMALL_BUFFER)
 
@@ -111,7 +120,7 @@ class Opener:
         head_bytes, tag_bytes, alignment = key.head_bytes, key.tag_bytes, key.alignment
         aligned_part = 4 if key.length_is_aligned else 0
         sequence_number = self.sequence_number
-        packets_max = PACKETS_PER_BATCH
+        packets_max = batch_packets = self._allowed_packets()
         halted = False
         batch_start = start
         while packets_max and not halted:
@@ -137,8 +146,8 @@ class Opener:
             packets_max -= 1
             halted = sink(view, payload_start, payload_end)
         self._length = length
-        self._settle(PACKETS_PER_BATCH - packets_max, start - batch_start)
-        return halted or not packets_max
+        self._settle(batch_packets - packets_max, start - batch_start)
+        return halted or (not packets_max and self._end > start)
 
     def switch_keys(self, key: OpeningKey, budget: KeyBudget, on_spent: Callable[[], None], *, reset_sequence: bool) -> None:
         """What follows the packet opened last is under `key`. Strict kex starts the sequence numbers anew."""
@@ -150,13 +159,23 @@ class Opener:
         if reset_sequence:
             self.sequence_number = 0
 
+    def _allowed_packets(self) -> int:
+        """How many packets the next batch may have: no sequence number comes twice under one key."""
+        left = self._budget.hard_packets - (self.packets_opened - self._packets_at_switch)
+        if left <= 0 and self.pending:
+            raise self._overdrawn()
+        return min(PACKETS_PER_BATCH, left)
+
+    def _overdrawn(self) -> RemoteProtocolError:
+        return RemoteProtocolError("the peer goes on under keys that are used up, without agreeing on fresh ones", reason=3)
+
     def _settle(self, packets: int, size: int) -> None:
         self.packets_opened += packets
         self.bytes_opened += size
         self.bytes_under_key += size
         packets = self.packets_opened - self._packets_at_switch
         if self._budget.is_overdrawn(self.bytes_under_key, packets):
-            raise RemoteProtocolError("the peer goes on under keys that are used up, without agreeing on fresh ones", reason=3)
+            raise self._overdrawn()
         if self._on_spent is not None and self._budget.is_spent(self.bytes_under_key, packets):
             ask, self._on_spent = self._on_spent, None
             ask()

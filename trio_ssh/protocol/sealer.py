@@ -29,8 +29,8 @@ _pack_data_head = struct.Struct(">IBBII").pack_into
 _pack_extended_data_head = struct.Struct(">IBBIII").pack_into
 
 SMALL_BUFFER = 1024
-SMALL_BATCHES_BEFORE_SHRINKING = 16
-POOL_BYTES = 8192
+SMALL_BATCHES_BEFORE_SHRINKING = 8
+POOL_BYTES = 512
 
 
 class Gate(Enum):
@@ -46,7 +46,7 @@ class Gate(Enum):
             return True
         if self is Gate.CLOSED:
             return False
-        return 20 <= number <= 49 or number == 1 or (self is Gate.KEX and number <= 4)
+        return 20 <= number <= 49 or number == 1 or (self is Gate.KEX and 1 <= number <= 4)
 
 
 class Sealer:
@@ -188,12 +188,14 @@ class Sealer:
         self.bytes_under_key = under_key = self.bytes_under_key + end - start
         budget = self._budget
         if under_key > budget.soft_bytes or self.packets_sealed - self._packets_at_switch > budget.soft_packets:
-            self._spent()
+            self._spent(start)
 
-    def _spent(self) -> None:
+    def _spent(self, start: int) -> None:
+        """The packet at `start` is past the soft limit; one past the hard limit is taken back and nothing follows it."""
         budget = self._budget
         packets = self.packets_sealed - self._packets_at_switch
         if budget.is_overdrawn(self.bytes_under_key, packets):
+            self._fill = start
             self.gate = Gate.CLOSED
             raise LocalProtocolError("the peer has not agreed on fresh keys, and the old ones must not be used any longer")
         if self._on_spent is not None:

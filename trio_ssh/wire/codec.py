@@ -1,4 +1,4 @@
-"""Turns frozen attrs classes into wire format and back: field order is wire order, and the plan is compiled once per class.
+"""Turns frozen attrs classes into wire format and back: field order is wire order; the plan is compiled when a class is first used.
 
 A class is declared with ``@message(number)`` (an SSH message) or ``@structure`` (a run of fields inside one); each field's annotation is
 one of the aliases below. `encode` and `decode` then work on its instances.
@@ -44,22 +44,52 @@ Rest = Annotated[bytes, Kind(p.read_rest, p.write_rest)]
 
 @attrs.frozen
 class _Plan:
-    number: int | None
     encode: Callable[[Any, bytearray], None]
     decode: Callable[[bytes, int], tuple[Any, int]]
 
 
+_numbers: dict[type, int | None] = {}
 _plans: dict[type, _Plan] = {}
 _classes: dict[int, list[type]] = {}
 
 
-def _compile(cls: type[T], number: int | None) -> type[T]:
-    hints = get_type_hints(cls, include_extras=True)
-    kinds = [(name, get_args(hints[name])[1]) for name in field_names(cls)]
+def _declare(cls: type[T], number: int | None) -> type[T]:
+    """Make an attrs class. Comparison and repr are shared functions: attrs would compile its own for each of some fifty classes."""
+    cls.__eq__ = _equal  # type: ignore[assignment]
+    cls.__hash__ = _hash  # type: ignore[assignment]
+    cls.__repr__ = _repr  # type: ignore[assignment]
+    declared = attrs.frozen(cls)
+    _numbers[declared] = number
     if number is not None:
-        _classes.setdefault(number, []).append(cls)
-    _plans[cls] = _Plan(number, *_functions(cls, number, kinds))
-    return cls
+        _classes.setdefault(number, []).append(declared)
+    return declared
+
+
+def _values(value: object) -> tuple[Any, ...]:
+    return tuple(getattr(value, name) for name in field_names(type(value)))
+
+
+def _equal(self: object, other: object) -> bool:
+    return type(self) is type(other) and _values(self) == _values(other)
+
+
+def _hash(self: object) -> int:
+    return hash((type(self), _values(self)))
+
+
+def _repr(self: object) -> str:
+    fields = zip(field_names(type(self)), _values(self), strict=True)
+    return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in fields)})"
+
+
+def _plan(cls: type) -> _Plan:
+    """Compiled when the class is first used."""
+    plan = _plans.get(cls)
+    if plan is None:
+        hints = get_type_hints(cls, include_extras=True)
+        kinds = [(name, get_args(hints[name])[1]) for name in field_names(cls)]
+        plan = _plans[cls] = _Plan(*_functions(cls, _numbers[cls], kinds))
+    return plan
 
 
 def _functions(
@@ -110,7 +140,7 @@ def message(number: int) -> Callable[[type[T]], type[T]]:
     """Declare an SSH message class; `number` is its first byte (RFC 4250 §4.1.2)."""
 
     def decorate(cls: type[T]) -> type[T]:
-        return _compile(attrs.frozen(cls), number)
+        return _declare(cls, number)
 
     return decorate
 
@@ -118,20 +148,20 @@ def message(number: int) -> Callable[[type[T]], type[T]]:
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
 def structure(cls: type[T]) -> type[T]:
     """Declare a run of fields that stands inside a message, a key or a signature."""
-    return _compile(attrs.frozen(cls), None)
+    return _declare(cls, None)
 
 
 def encode(value: object) -> bytes:
     """The wire form of a message (with its number) or structure. Raises `LocalProtocolError` for a value that does not fit."""
     out = bytearray()
-    _plans[type(value)].encode(value, out)
+    _plan(type(value)).encode(value, out)
     return bytes(out)
 
 
 def decode(cls: type[T], data: bytes) -> T:
     """Read a whole message or structure: bytes missing or left over raise `DecodeError`."""
     value: T
-    value, offset = _plans[cls].decode(data, 0)
+    value, offset = _plan(cls).decode(data, 0)
     if offset != len(data):
         raise DecodeError(f"{len(data) - offset} bytes follow the end of {cls.__name__}")
     return value
@@ -139,7 +169,7 @@ def decode(cls: type[T], data: bytes) -> T:
 
 def decode_from(cls: type[T], data: bytes, offset: int) -> tuple[T, int]:
     """Read a structure that other fields follow; returns the offset behind it."""
-    return _plans[cls].decode(data, offset)
+    return _plan(cls).decode(data, offset)
 
 
 def field_names(cls: type) -> tuple[str, ...]:
@@ -150,7 +180,7 @@ def field_names(cls: type) -> tuple[str, ...]:
 
 def message_number(cls: type) -> int:
     """The number that `cls` was declared with."""
-    number = _plans[cls].number
+    number = _numbers[cls]
     if number is None:
         raise TypeError(f"{cls.__name__} is a structure, not a message")
     return number

@@ -6,7 +6,7 @@ A USERAUTH_REQUEST's last fields depend on its method: `UserauthRequest.method_f
 from __future__ import annotations
 
 from ..errors import DecodeError, LocalProtocolError
-from .codec import Boolean, Name, NameList, Rest, String, Text, Utf8, message, structure
+from .codec import Boolean, Name, NameList, Rest, String, Text, message, structure
 from .primitives import read_boolean, read_string, read_text, read_uint32, write_boolean, write_string, write_text, write_uint32
 
 
@@ -14,7 +14,7 @@ from .primitives import read_boolean, read_string, read_text, read_uint32, write
 class UserauthRequest:
     """RFC 4252 §5."""
 
-    user_name: Utf8
+    user_name: Text
     service_name: Name
     method_name: Name
     method_fields: Rest = b""
