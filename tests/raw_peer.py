@@ -131,6 +131,16 @@ class RawPeer:
             pass
         return payloads
 
+    async def drain_bytes(self) -> bytes:
+        """Everything up to the end, unopened: for before the first packet."""
+        received = bytearray()
+        try:
+            while data := await self.stream.receive_some(65536):
+                received += data
+        except trio.BrokenResourceError:
+            pass
+        return bytes(received)
+
     # -- the usual way -----------------------------------------------------------------------------------------------------------
 
     async def identify(self) -> None:

@@ -101,10 +101,10 @@ TRANSFERS = [
     pytest.param("1M", None, 10 * MIB, id="theirs-1M"),
     pytest.param("16", None, MIB, id="theirs-16"),
     pytest.param("default", MIB, 10 * MIB, id="ours-1M"),
-    pytest.param("default", 128 * KIB, 10 * MIB, id="ours-128K"),
+    pytest.param("default", 128 * KIB, 5 * MIB, id="ours-128K"),
     pytest.param("default", KIB, MIB, id="ours-1K"),
     pytest.param("default", 16, MIB, id="ours-16"),
-    pytest.param("1M", 100 * KIB, 10 * MIB, id="theirs-1M-ours-100K"),
+    pytest.param("1M", 100 * KIB, 3 * MIB, id="theirs-1M-ours-100K"),
     pytest.param("16", 16, 256 * KIB, id="both-16"),
 ]
 
@@ -123,7 +123,7 @@ async def test_transfer_under_rekeying(theirs: str, ours: int | None, size: int,
         both = await client.run_process("cat", input=data)
         assert sha256(both.stdout) == sha256(data)
         causes = client.statistics().rekeys
-    assert len(causes) >= 9
+    assert len(causes) >= 4
     if ours is None:
         assert set(causes) == {trio_ssh.RekeyCause.PEER}
     if theirs == "default":

@@ -207,8 +207,9 @@ class Connection:
             transport.disconnect_nowait(DisconnectReason.HOST_KEY_NOT_VERIFIABLE, "the host key is not accepted")
         elif isinstance(cause, AuthenticationFailed):
             transport.disconnect_nowait(DisconnectReason.NO_MORE_AUTH_METHODS_AVAILABLE, "no more authentication methods to try")
-        elif isinstance(cause, LocalProtocolError):
-            transport.disconnect_nowait(DisconnectReason.BY_APPLICATION, str(cause))
+        elif not isinstance(cause, ConnectionLost):
+            # A matter of ours, such as a key file that cannot be read: the peer need not know what it was.
+            transport.disconnect_nowait(DisconnectReason.BY_APPLICATION, "closed")
 
     # -- authentication ----------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ import trio
 
 from ..crypto.kex import KEX
 from ..crypto.packet_key import OpeningKey
-from ..errors import KeyExchangeError, RemoteProtocolError
+from ..errors import RemoteProtocolError
 from ..keys.key import PrivateKey, PublicKey
 from ..protocol.identification import Identification
 from ..protocol.key_budget import KeyBudget, budget_for
@@ -36,6 +36,7 @@ from ..protocol.negotiator import Negotiator, PeerKexInit
 from ..protocol.phases import PhaseTracker
 from ..protocol.role import Role
 from ..protocol.sealer import Gate
+from ..wire.numbers import DisconnectReason
 from .events import ConnectionOpened, KeyExchangeDone, Observer, PeerLacksStrictKex, RekeyCause
 from .transport import Transport
 
@@ -118,7 +119,7 @@ class RekeySupervisor:
         ours = self._send_kexinit() if self.negotiator.role is Role.CLIENT else b""
         with _Patience(self.limits.identification_seconds, "identify itself") as patience:
             peer = await self._expect(Identification)
-        patience.check()
+        patience.check(reason=None)  # who has not spoken SSH yet is not answered in it
         self.state.peer_line = peer.line
         self.observer(ConnectionOpened(self.negotiator.role, peer.software))
         await self._exchange(RekeyCause.FIRST, self.limits.kex_seconds, ours, None)
@@ -299,10 +300,10 @@ class _Patience:
     def __exit__(self, *exc_info: object) -> bool | None:
         return self._scope.__exit__(*exc_info)  # type: ignore[arg-type]  # the three of the protocol
 
-    def check(self) -> None:
-        """After the block: was the peer too slow?"""
+    def check(self, reason: int | None = DisconnectReason.KEY_EXCHANGE_FAILED) -> None:
+        """After the block: was the peer too slow? `reason` is what it is told."""
         if self._scope.cancelled_caught:
-            raise KeyExchangeError(f"the peer did not {self._what} within {self._seconds:g} s")
+            raise RemoteProtocolError(f"the peer did not {self._what} within {self._seconds:g} s", reason=reason)
 
     def suspended(self) -> _Suspension:
         return _Suspension(self._scope)
