@@ -288,7 +288,7 @@ class End:
     def log_in(self) -> None:
         """As if authentication had succeeded."""
         self.parts.phases.authentication_succeeded()
-        self.parts.opener.packet_bytes_max = self.limits.packet_bytes
+        self.parts.opener.trust(self.limits.packet_bytes)
 
 
 @attrs.define(eq=False)

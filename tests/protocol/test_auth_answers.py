@@ -7,9 +7,11 @@ import pytest
 from tests.protocol.test_auth import KEYS, pair, signed_request
 from tests.protocol.test_auth_refusals import BLOB, KEY, ends_with
 from trio_ssh.errors import DecodeError, LocalProtocolError
-from trio_ssh.protocol.auth_client import BannerReceived, KeyAccepted, Refused
+from trio_ssh.protocol.auth_client import BannerReceived, KeyAccepted, Refused, ServiceAccepted
+from trio_ssh.protocol.auth_server import Hopeless, ServiceWanted
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.wire.codec import encode
+from trio_ssh.wire.transport import ServiceAccept
 from trio_ssh.wire.userauth import UserauthBanner, UserauthFailure, UserauthPasswdChangereq, UserauthPkOk, UserauthSuccess
 
 
@@ -17,6 +19,28 @@ def test_sm_106_107_success_or_failure_before_a_request():
     for payload in (encode(UserauthSuccess()), encode(UserauthFailure(("x",), True))):
         ends_with(2, pair().answer, payload)
         ends_with(2, pair(started=False).answer, payload)
+
+
+def test_a_request_may_go_out_right_behind_the_service_request():
+    """The answers come in order: first the service's, and nothing else before it."""
+    for early in (encode(UserauthSuccess()), encode(UserauthFailure(("password",), False)), encode(UserauthPkOk("ssh-ed25519", BLOB))):
+        ends = pair(started=False)
+        ends.client.request_service()
+        ends.client.ask_about_key("ssh-ed25519", BLOB)
+        ends_with(2, ends.answer, early)
+        ends_with(2, ends.client.receive, early)  # not by its phase alone
+    ends = pair(started=False)
+    wanted = ends.ask(ends.client.request_service())
+    assert isinstance(ends.ask(ends.client.request_none()), Hopeless)
+    assert isinstance(wanted, ServiceWanted)
+    assert ends.answer(wanted.reply) == ServiceAccepted()
+    assert ends.answer(ends.server.refuse(counts=False)) == Refused(("publickey", "password"), False)
+
+
+def test_sm_083_the_service_is_accepted_once():
+    ends = pair()
+    ends_with(2, ends.answer, encode(ServiceAccept("ssh-userauth")))
+    ends_with(2, ends.client.receive, encode(ServiceAccept("ssh-userauth")))
 
 
 def test_sm_106_success_twice_and_answers_behind_it():

@@ -151,3 +151,14 @@ def test_asr_08_an_unauthenticated_peer_that_floods_gets_no_large_buffer():
     for _ in range(80):
         sealer.seal(payload_of(30_000))
     assert largest_buffer(opener, bytes(sealer.take_batch())) <= 256 * 1024
+
+
+def test_a_peer_that_has_logged_in_gets_large_reads_and_packets():
+    sealer, opener = sealer_and_opener(MODES[1], 64 * 1024)
+    opener.trust(256 * 1024)
+    assert opener.packet_bytes_max == 256 * 1024
+    for _ in range(80):
+        sealer.seal(payload_of(30_000))
+    sealer.seal(bytes([94]) * 200_000)
+    assert 256 * 1024 <= largest_buffer(opener, bytes(sealer.take_batch())) <= 1024 * 1024
+    assert opener.packets_opened == 81

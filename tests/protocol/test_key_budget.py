@@ -11,7 +11,7 @@ from trio_ssh.crypto.suites import SUPPORTED_CIPHERS, is_aead
 from trio_ssh.errors import LocalProtocolError, RemoteProtocolError
 from trio_ssh.protocol.key_budget import UNLIMITED, KeyBudget, budget_for
 from trio_ssh.protocol.limits import Limits
-from trio_ssh.protocol.opener import Opener
+from trio_ssh.protocol.opener import PACKETS_PER_BATCH, Opener
 from trio_ssh.protocol.sealer import Gate, Sealer
 
 GIB = 2**30
@@ -190,12 +190,15 @@ def test_the_opener_refuses_past_a_hard_limit(kind):
     assert refusal.value.reason == 3
 
 
-def test_the_opener_stops_at_a_hard_limit_within_a_batch():
-    """Budgets are settled once a batch, but no batch goes past the limit."""
+@pytest.mark.parametrize("kind", ["packets", "bytes"])
+def test_what_the_opener_delivers_up_to_a_hard_limit(kind):
+    """No packet too many, so that no sequence number comes twice; bytes are settled once a batch."""
+    size = Ends(UNLIMITED).send()
     ends = Ends(UNLIMITED)
-    ends.opener.switch_keys(keys_for(MODE)[1], KeyBudget(HUGE, 2, HUGE, 6), ends._ask("opener"), reset_sequence=False)
+    budget = KeyBudget(HUGE, 2, HUGE, 100) if kind == "packets" else KeyBudget(2 * size, HUGE, 100 * size, HUGE)
+    ends.opener.switch_keys(keys_for(MODE)[1], budget, ends._ask("opener"), reset_sequence=False)
     for _ in range(1000):
-        ends.sealer.seal(b"\x5e")
+        ends.sealer.seal(b"\x5exx")
     delivered = 0
 
     def sink(view: memoryview, start: int, end: int) -> bool:
@@ -203,11 +206,46 @@ def test_the_opener_stops_at_a_hard_limit_within_a_batch():
         delivered += 1
         return False
 
-    put(ends.opener, bytes(ends.sealer.take_batch()))
-    with pytest.raises(RemoteProtocolError):
+    def receive_all() -> None:
+        wire = bytes(ends.sealer.take_batch())
+        while wire:
+            wire = put(ends.opener, wire)
+            while ends.opener.open_batch(sink):
+                pass
+
+    with pytest.raises(RemoteProtocolError) as refusal:
+        receive_all()
+    assert refusal.value.reason == 3
+    assert ends.asked["opener"] == 1
+    assert delivered == 100 if kind == "packets" else 100 <= delivered <= 100 + PACKETS_PER_BATCH
+
+
+@pytest.mark.parametrize("in_one_batch", [0, 1, 2, 63, 64])
+def test_newkeys_may_be_the_last_packet_that_is_allowed(in_one_batch):
+    """Behind it counts the next budget, wherever the batches end."""
+    ends = Ends(UNLIMITED)
+    ends.opener.switch_keys(keys_for(MODE)[1], KeyBudget(HUGE, HUGE, HUGE, 65), never, reset_sequence=False)
+    for _ in range(64 - in_one_batch):
+        ends.send()
+    for _ in range(in_one_batch):
+        ends.sealer.seal(b"\x5e")
+    ends.sealer.seal(b"\x15")
+    sealing, opening = keys_for(MODE)
+    ends.sealer.switch_keys(sealing, UNLIMITED, never, reset_sequence=False)
+    ends.sealer.seal(b"\x5elater")
+    received: list[bytes] = []
+
+    def sink(view: memoryview, start: int, end: int) -> bool:
+        received.append(bytes(view[start:end]))
+        return view[start] == 0x15
+
+    wire = bytes(ends.sealer.take_batch())
+    while wire:
+        wire = put(ends.opener, wire)
         while ends.opener.open_batch(sink):
-            pass
-    assert delivered == 6
+            if received[-1] == b"\x15":
+                ends.opener.switch_keys(opening, UNLIMITED, never, reset_sequence=False)
+    assert received == [b"\x5e"] * in_one_batch + [b"\x15", b"\x5elater"]
 
 
 NOISE = b"\0\0\0\x0c\x0a\x02" + bytes(10)

@@ -97,7 +97,7 @@ class Router:
         if self._phases.routes[number] is Route.CONNECTION and self._receive_connection_message is not None:
             self._receive_connection_message(view, start, end)
             return False
-        if self._skip_next:
+        if self._skip_next and number != M.DISCONNECT:
             self._skip_next = False
             return False
         return self._route(number, bytes(view[start:end]))

@@ -7,8 +7,6 @@ the two apart (hardening B04).
 
 from __future__ import annotations
 
-from enum import Enum
-
 import attrs
 
 from ..errors import DecodeError, RemoteProtocolError
@@ -30,12 +28,6 @@ from ..wire.userauth import (
 )
 from .auth_client import NEXT_SERVICE, SERVICE
 from .limits import Limits
-
-
-class Stage(Enum):
-    EXPECT_SERVICE = "a service request"
-    EXPECT_REQUEST = "an authentication request"
-    DONE = "nothing: authentication is complete"
 
 
 @attrs.frozen(kw_only=True)
@@ -88,10 +80,10 @@ class ServerAuthentication:
     methods: tuple[str, ...]
     limits: Limits = attrs.field(factory=Limits)
     peer: str = ""
-    stage: Stage = Stage.EXPECT_SERVICE
     username: str | None = None
     failures: int = 0
     _requests: int = 0
+    _service_given: bool = False
 
     def receive(self, payload: bytes) -> RequestEvent:
         """Raises `RemoteProtocolError` where the connection must end."""
@@ -104,18 +96,24 @@ class ServerAuthentication:
             return self._request(decode(UserauthRequest, payload), payload)
         raise RemoteProtocolError("the client answered a question that was not asked (RFC 4256 §3.4)")
 
+    def _count(self) -> None:
+        """A request of any kind."""
+        self._requests += 1
+        if self._requests > self.limits.auth_requests:
+            raise RemoteProtocolError(f"the client made more than {self.limits.auth_requests} authentication requests")
+
     def _service(self, request: ServiceRequest) -> ServiceWanted:
+        if self._service_given:
+            self._count()  # asking again is allowed, but not for ever
+        self._service_given = True
         if request.service_name != SERVICE:
             raise RemoteProtocolError(
                 "the client asked for a service that is not available before authentication", reason=DisconnectReason.SERVICE_NOT_AVAILABLE
             )
-        self.stage = Stage.EXPECT_REQUEST
         return ServiceWanted(encode(ServiceAccept(SERVICE)))
 
     def _request(self, request: UserauthRequest, payload: bytes) -> AuthAttempt | Hopeless:
-        self._requests += 1
-        if self._requests > self.limits.auth_requests:
-            raise RemoteProtocolError(f"the client made more than {self.limits.auth_requests} authentication requests")
+        self._count()
         if request.service_name != NEXT_SERVICE:
             raise RemoteProtocolError("the client wants an unknown service behind authentication", reason=7)
         if "\0" in request.user_name:
@@ -197,5 +195,4 @@ class ServerAuthentication:
         return encode(UserauthPkOk(attempt.algorithm, attempt.public_key.blob))
 
     def grant(self) -> bytes:
-        self.stage = Stage.DONE
         return encode(UserauthSuccess())

@@ -23,6 +23,7 @@ from .role import Role
 EXT_INFO_MARKER = {Role.CLIENT: "ext-info-c", Role.SERVER: "ext-info-s"}
 STRICT_MARKER = {Role.CLIENT: "kex-strict-c-v00@openssh.com", Role.SERVER: "kex-strict-s-v00@openssh.com"}
 COMPRESSION = ("none",)
+COOKIE_BYTES = 16
 REMEMBERED = 16
 REMEMBERED_BYTES_MAX = 4096
 _NO_COOKIE = bytes(16)
@@ -66,6 +67,8 @@ class Algorithms:
 
     def kexinit_payload(self, role: Role, cookie: bytes, *, first: bool) -> bytes:
         """That message in wire form."""
+        if len(cookie) != COOKIE_BYTES:
+            raise LocalProtocolError(f"a cookie has {COOKIE_BYTES} bytes, not {len(cookie)}")
         payload = _encoded(self, role, first)
         return payload[:1] + cookie + payload[17:]
 
