@@ -174,8 +174,8 @@ async def test_their_keepalive_is_answered(
     caplog.set_level(logging.DEBUG, "asyncssh")
 
     async def work() -> int | None:
-        answers = Count("Got keepalive response", 4)
-        async with asyncssh_client(keyring, server.port, keepalive_interval=0.05, keepalive_count_max=2) as connection:
+        answers = Count("Got keepalive response", 22)
+        async with asyncssh_client(keyring, server.port, keepalive_interval=0.02, keepalive_count_max=20) as connection:
             process = await connection.create_process("sha256")
             logger = logging.getLogger("asyncssh")
             logger.addFilter(answers)

@@ -45,9 +45,7 @@ async def test_every_algorithm(suite: Suite, keyring: Keyring, serve_ours: Start
 @pytest.mark.parametrize("algorithm", ["ssh-ed25519", *KEY_TYPES[1:-1], "rsa-sha2-512", "rsa-sha2-256"])
 async def test_every_user_key(algorithm: str, keyring: Keyring, serve_ours: StartServer):
     server = await serve_ours()
-    done = await SSH(keyring, server.port).run(
-        "exit 0", options={"PubkeyAcceptedAlgorithms": algorithm}, key_type=key_type_of(algorithm)
-    )
+    done = await SSH(keyring, server.port).run("exit 0", options={"PubkeyAcceptedAlgorithms": algorithm}, key_type=key_type_of(algorithm))
     assert (done.returncode, done.stdout) == (0, b"to stdout\n")
     assert [event.method for event in server.all_of(trio_ssh.AuthAttempted) if event.outcome == "granted"] == ["publickey"]
 

@@ -86,9 +86,7 @@ def lasting_sshds(lasting_sshd: SSHD, keyring: Keyring, tmp_path_factory: pytest
     with contextlib.ExitStack() as stack:
         servers = {"default": lasting_sshd}
         for limit in ("1M", "16"):
-            servers[limit] = stack.enter_context(
-                running_sshd(keyring, tmp_path_factory.mktemp("sshd"), extra=[f"RekeyLimit {limit}"])
-            )
+            servers[limit] = stack.enter_context(running_sshd(keyring, tmp_path_factory.mktemp("sshd"), extra=[f"RekeyLimit {limit}"]))
         yield servers
 
 

@@ -19,6 +19,7 @@ from tests.interop.openssh import SSHD, make_privilege_separation_folder, runnin
 from tests.interop.services import KIB, MIB, pattern
 from tests.support import require_program
 
+
 @pytest.fixture(scope="module")
 def lasting_narrow_sshd(keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SSHD]:
     with running_sshd(keyring, tmp_path_factory.mktemp("sshd"), extra=["MaxSessions 2", "PermitTTY no", "Ciphers aes128-ctr"]) as running:
@@ -225,9 +226,10 @@ async def test_a_shell_at_a_terminal(sshd: SSHD):
         shell.resize(132, 50)
         await shell.stdin.send_all(b"echo now-$(stty size)\n")
         await read_until(shell.stdout, rb"now-50 132")
-        await shell.stdin.send_all(b"sleep 1000; echo status-$?\n")
-        await read_until(shell.stdout, rb"sleep 1000; echo status-\S+\r\n")
+        await shell.stdin.send_all(b"PS1=re''ady; (echo sleep''ing; exec sleep 1000)\n")
+        await read_until(shell.stdout, rb"sleeping")
         await shell.stdin.send_all(b"\x03")
+        await read_until(shell.stdout, rb"ready")
         await shell.stdin.send_all(b"echo status-$?\n")
         await read_until(shell.stdout, rb"status-130")
         await shell.stdin.send_all(b"exit 7\n")
@@ -258,9 +260,7 @@ async def start_single_sshd(keyring: Keyring, folder: Path, nursery: trio.Nurser
 
 
 @pytest.mark.parametrize("direction", ["up", "down", "idle"])
-async def test_a_server_killed_in_mid_transfer(
-    direction: str, keyring: Keyring, tmp_path: Path, nursery: trio.Nursery, deadline: None
-):
+async def test_a_server_killed_in_mid_transfer(direction: str, keyring: Keyring, tmp_path: Path, nursery: trio.Nursery, deadline: None):
     """Every call that waits ends with the one typed error, and so does every later one."""
     stream, sshd = await start_single_sshd(keyring, tmp_path, nursery)
     commands = {"up": "cat >/dev/null", "down": "cat /dev/zero", "idle": "sleep 1000"}

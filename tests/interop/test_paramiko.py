@@ -46,9 +46,7 @@ async def test_every_user_key_of_its_client(algorithm: str, keyring: Keyring, se
     others = [name for name in PARAMIKO.host_keys if name != algorithm]
 
     def work() -> None:
-        with paramiko_client(
-            keyring, server.port, key_type=key_type_of(algorithm), disabled_algorithms={"pubkeys": others}
-        ) as transport:
+        with paramiko_client(keyring, server.port, key_type=key_type_of(algorithm), disabled_algorithms={"pubkeys": others}) as transport:
             assert transport.is_authenticated()
 
     await in_thread(work)

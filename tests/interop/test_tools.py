@@ -129,8 +129,8 @@ def test_at_a_terminal(pair: Pair):
     """A login shell: its terminal, its size, a new size, Ctrl-C, its exit status; our terminal is as it was afterwards."""
     with AtTerminal.run(pair.command(), at_home(pair.keyring), columns=91, rows=37) as terminal:
         before = terminal.modes()
-        terminal.type("PS1=; stty -echo; echo re''ady\n")
-        terminal.expect("ready\r\n")
+        terminal.type("stty -echo; PS1=re''ady\n")
+        terminal.expect("ready")
         terminal.type("tty; stty size; echo $TERM\n")
         terminal.expect(r"/dev/pts/\d+\r\n37 91\r\nxterm\r\n")
         terminal.type("trap 'stty size' WINCH; echo trap''ped\n")
@@ -138,9 +138,11 @@ def test_at_a_terminal(pair: Pair):
         terminal.resize(132, 50)
         terminal.type("\n")
         terminal.expect("50 132\r\n")
-        terminal.type("(echo sleep''ing; exec sleep 1000); echo status $?\n")
+        terminal.type("(echo sleep''ing; exec sleep 1000)\n")
         terminal.expect("sleeping\r\n")
         terminal.type("\x03")
+        terminal.expect("ready")
+        terminal.type("echo status $?\n")
         terminal.expect("status 130\r\n")
         terminal.type("exit 7\n")
         assert terminal.wait() == 7

@@ -223,11 +223,11 @@ class RekeySupervisor:
         return Transcript(client_line=peer_line, server_line=self.us.line, client_kexinit=theirs, server_kexinit=ours)
 
     async def _exchange_as_client(self, transcript: Transcript, negotiated: Negotiated, patience: _Patience) -> ExpectNewKeys:
-        slow = KEX[negotiated.kex].slow
-        payload, expect_reply = await _run(slow, lambda: start_client(transcript, negotiated))
+        slow, queue_max = KEX[negotiated.kex].slow, self.limits.crypto_queue
+        payload, expect_reply = await _run(slow, lambda: start_client(transcript, negotiated), queue_max)
         self.transport.send_nowait(payload)
         reply = await self._expect(bytes)
-        await_trust = await _run(slow, lambda: expect_reply.receive(reply))
+        await_trust = await _run(slow, lambda: expect_reply.receive(reply), queue_max)
         state = self.state
         if state.host_key is None or state.host_key.blob != await_trust.host_key.blob:
             assert self.us.trust is not None
@@ -238,7 +238,7 @@ class RekeySupervisor:
     async def _exchange_as_server(self, transcript: Transcript, negotiated: Negotiated) -> ExpectNewKeys:
         expect_init = start_server(transcript, negotiated, self.us.host_keys[negotiated.host_key])
         payload = await self._expect(bytes)
-        reply, new = await _run(KEX[negotiated.kex].slow, lambda: expect_init.receive(payload))
+        reply, new = await _run(KEX[negotiated.kex].slow, lambda: expect_init.receive(payload), self.limits.crypto_queue)
         self.transport.send_nowait(reply)
         return new
 
@@ -321,8 +321,11 @@ class _Suspension:
         self._scope.deadline = trio.current_time() + self._left
 
 
-async def _run(slow: bool, maths: Callable[[], T]) -> T:
-    """Maths over 5 ms runs in one of a few threads of its own, so that neither the loop nor other people's threads wait for it."""
+async def _run(slow: bool, maths: Callable[[], T], queue_max: int) -> T:
+    """Maths over 5 ms runs in one of a few threads of its own, so that neither the loop nor other people's threads wait for it.
+
+    With more than `queue_max` waiting for a thread the connection ends: who floods us must not make everybody wait (hardening RES-07).
+    """
     if not slow:
         return maths()
     try:
@@ -330,4 +333,6 @@ async def _run(slow: bool, maths: Callable[[], T]) -> T:
     except LookupError:
         threads = trio.CapacityLimiter(THREADS)
         _threads.set(threads)
+    if threads.statistics().tasks_waiting >= queue_max:
+        raise RemoteProtocolError("too many key exchanges wait to be computed", reason=DisconnectReason.TOO_MANY_CONNECTIONS)
     return await trio.to_thread.run_sync(maths, limiter=threads, abandon_on_cancel=True)

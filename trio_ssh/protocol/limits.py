@@ -47,8 +47,6 @@ class Limits:
     """IGNORE, DEBUG, UNIMPLEMENTED and PING before authentication is complete."""
     password_bytes: int = 1024
     username_bytes: int = 256
-    kbdint_prompts: int = 16
-    kbdint_rounds: int = 16
     banner_bytes: int = 64 * KIB
     banners: int = 16
 
@@ -64,7 +62,7 @@ class Limits:
     """Largest channel data packet we send, whatever the peer allows."""
     window_total_bytes: int = 64 * MIB
     """Granted windows of all channels together."""
-    out_buffer_bytes: int = 256 * KIB
+    out_buffer_bytes: int = 512 * KIB
     """Sealed bytes waiting for the writer before channel senders wait."""
     send_quantum_bytes: int = 64 * KIB
     """What one channel seals in a row while others wait for room."""
@@ -100,5 +98,3 @@ class Limits:
     """Slow key exchanges waiting for a thread."""
     unauthenticated_connections: int = 100
     """Server: connections that have not logged in yet."""
-    text_bytes: int = 1 * KIB
-    """Peer's text in logs and exceptions."""

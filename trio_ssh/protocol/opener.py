@@ -22,7 +22,7 @@ from .key_budget import UNLIMITED, KeyBudget
 
 SMALL_BUFFER = 1024
 LARGEST_BUFFER_PREAUTH = 96 * 1024
-LARGEST_BUFFER = 528 * 1024  # two batches of a peer like us, and a packet of 256 KiB with room to spare
+LARGEST_BUFFER = 288 * 1024  # a batch of a peer like us; what is larger falls out of the cache before it is opened
 SMALL_READS_BEFORE_SHRINKING = 8
 PACKETS_PER_BATCH = 64  # then somebody else's turn (hardening TRI-20)
 NOT_READ_YET = -1
