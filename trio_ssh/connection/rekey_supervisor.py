@@ -333,6 +333,7 @@ async def _run(slow: bool, maths: Callable[[], T], queue_max: int) -> T:
     except LookupError:
         threads = trio.CapacityLimiter(THREADS)
         _threads.set(threads)
-    if threads.statistics().tasks_waiting >= queue_max:
+    load = threads.statistics()
+    if load.borrowed_tokens >= load.total_tokens and load.tasks_waiting >= queue_max:
         raise RemoteProtocolError("too many key exchanges wait to be computed", reason=DisconnectReason.TOO_MANY_CONNECTIONS)
     return await trio.to_thread.run_sync(maths, limiter=threads, abandon_on_cancel=True)
