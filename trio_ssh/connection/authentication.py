@@ -226,6 +226,8 @@ class IdentityChecker:
     async def _decide(self, attempt: AuthAttempt) -> bool:
         started = trio.current_time()
         verdict = await self._ask_policy(attempt)
+        # A policy that could not be interrupted may answer behind the login deadline: too late is too late (hardening TRI-17).
+        await trio.lowlevel.checkpoint_if_cancelled()
         question = attempt.method == "publickey" and not attempt.proven
         if not verdict.accepted:
             # A question about a key that will not do is no failed attempt: clients ask for each key they have.

@@ -93,6 +93,7 @@ class Channel(trio.abc.HalfCloseableStream):
 
     async def send_eof(self) -> None:
         with self._sending:
+            await trio.lowlevel.checkpoint_if_cancelled()
             if self.outlet.closed or self.state.ours is Side.OPEN:
                 self.outlet.check()
             await trio.lowlevel.checkpoint()
@@ -135,6 +136,7 @@ class Channel(trio.abc.HalfCloseableStream):
 
         Raises `RequestDenied`, `ConnectionLost`, or what a stream raises when it cannot send.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._check_alive()
         await self._transport.wait_uncrowded()
         self._check_alive()

@@ -161,7 +161,7 @@ class Connection:
         limits, opener = self.limits, self.parts.opener
         if self.mux is not None and limits.keepalive_seconds is not None:
             await keep_alive(
-                self.parts.transport, self.mux, lambda: opener.packets_opened, limits.keepalive_seconds, limits.keepalive_misses
+                self.parts.transport, self.mux, lambda: opener.bytes_received, limits.keepalive_seconds, limits.keepalive_misses
             )
 
     async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:

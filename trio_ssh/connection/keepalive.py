@@ -14,13 +14,13 @@ from .mux import KEEPALIVE, Mux
 from .transport import Transport
 
 
-async def keep_alive(transport: Transport, mux: Mux, packets_received: Callable[[], int], seconds: float, misses_max: int) -> None:
-    """Until cancelled. Raises `ConnectionLost` after `misses_max` questions in a row without any packet from the peer."""
-    seen = packets_received()
+async def keep_alive(transport: Transport, mux: Mux, bytes_received: Callable[[], int], seconds: float, misses_max: int) -> None:
+    """Until cancelled. Raises `ConnectionLost` after `misses_max` questions in a row without a byte from the peer."""
+    seen = bytes_received()
     misses = 0
     while True:
         await trio.sleep(seconds)
-        now = packets_received()
+        now = bytes_received()
         if now != seen:
             seen, misses = now, 0
             continue

@@ -104,6 +104,7 @@ class Mux:
 
         Cancelled, its number stays taken until the answer comes; a channel that is granted then is closed at once.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         await self._transport.wait_uncrowded()
         if self._transport.cause is not None:
             raise lost(self._transport.cause)
@@ -212,12 +213,14 @@ class Mux:
 
     async def request(self, request_name: str, request_fields: bytes = b"") -> bytes:
         """Ask and wait for the answer's payload (RFC 4254 §4). Raises `RequestDenied` or `ConnectionLost`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         await self._transport.wait_uncrowded()
         self._transport.send_nowait(encode(GlobalRequest(request_name, True, request_fields)))
         return await wait_reply(self.replies.place(), f"the {request_name} request")
 
     async def probe(self) -> None:
         """A question that any peer answers, by a refusal as well as by a success."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._transport.send_nowait(KEEPALIVE)
         with contextlib.suppress(RequestDenied):
             await wait_reply(self.replies.place(), "the keepalive question")

@@ -67,8 +67,8 @@ class Outlet:
 
     async def send(self, data: bytes | bytearray | memoryview, data_type: int = NO_TYPE) -> None:
         """All of `data`; `data_type` is that of extended data. Cancelled, what was sealed so far is sent and nothing else."""
+        await trio.lowlevel.checkpoint_if_cancelled()  # first: a caller who is cancelled is not told that the connection is gone
         self.check()
-        await trio.lowlevel.checkpoint_if_cancelled()
         transport = self._transport
         window = self.window
         quantum = self._limits.send_quantum_bytes
@@ -98,6 +98,7 @@ class Outlet:
 
     async def wait_writable(self) -> None:
         """Until `send` of one byte would probably not wait."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         self.check()
         if self.window.credit and self._transport.room:
             await trio.lowlevel.checkpoint()

@@ -109,6 +109,7 @@ class RekeySupervisor:
     """Gets the transport, once, when the first keys are in use for what we send."""
     wishes: list[FreshKeysWanted] = attrs.field(factory=list)
     state: KeyState = attrs.field(factory=lambda: KeyState())
+    may_rekey: bool = False
     done: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     async def supervise_keys(self) -> None:
@@ -124,12 +125,14 @@ class RekeySupervisor:
         self.observer(ConnectionOpened(self.negotiator.role, peer.software))
         await self._exchange(RekeyCause.FIRST, self.limits.kex_seconds, ours, None)
         await self._expect(Turn)
+        self.may_rekey = True
         while True:
             cause, peer_kexinit = await self._next_cause()
             await self._exchange(cause, self.limits.rekey_answer_seconds, b"", peer_kexinit)
 
     async def rekey(self) -> None:
         """Agree on fresh keys now, or wait for the exchange that runs already. Cancelling the wait does not stop the exchange."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         state = self.state
         generation = state.generation
         self.ask(RekeyCause.USER, generation)
@@ -150,6 +153,12 @@ class RekeySupervisor:
             self.news_in.send_nowait(wish)
         except trio.WouldBlock:
             pass  # the supervisor is about to wake anyway, and finds the wish in the list
+
+    def _sent_enough(self, generation: int) -> None:
+        """Called in the midst of sealing: data waits behind the next packet, so that small limits are kept to."""
+        if self.may_rekey:
+            self.transport.hold_data_soon()
+        self.ask(RekeyCause.SENT, generation)
 
     # -- waiting -----------------------------------------------------------------------------------------------------------------
 
@@ -265,7 +274,7 @@ class RekeySupervisor:
         self.transport.change_keys(
             new.sealing_key(role, state.session_id),
             budget_for(out_cipher, self.limits),
-            lambda: self.ask(RekeyCause.SENT, generation),
+            lambda: self._sent_enough(generation),
             reset_sequence=new.negotiated.strict_kex,
             first_payload=self.us.first_payload if first and new.negotiated.ext_info else b"",
         )

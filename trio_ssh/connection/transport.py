@@ -31,6 +31,7 @@ class Transport:
         "_held",
         "_held_bytes",
         "_idle",
+        "_key_is_spent",
         "_limits",
         "_replies_in_flight",
         "_replies_waiting",
@@ -51,6 +52,7 @@ class Transport:
         self._idle = trio.lowlevel.ParkingLot()
         self._held: list[bytes] | None = None
         self._held_bytes = 0
+        self._key_is_spent = False
         self._replies_waiting = 0
         self._replies_in_flight = 0
         self._data_room_bytes = limits.out_buffer_bytes
@@ -79,12 +81,16 @@ class Transport:
     def send_channel_data_nowait(self, recipient_channel: int, data: memoryview, offset: int, size: int) -> None:
         """CHANNEL_DATA; the caller has found `room` and credit."""
         self._sealer.seal_channel_data(recipient_channel, data, offset, size)
+        if self._key_is_spent and self._held is None:
+            self._held = []
         if not self._busy:
             self._wake_writer()
 
     def send_extended_data_nowait(self, recipient_channel: int, data_type: int, data: memoryview, offset: int, size: int) -> None:
         """CHANNEL_EXTENDED_DATA, likewise."""
         self._sealer.seal_extended_data(recipient_channel, data_type, data, offset, size)
+        if self._key_is_spent and self._held is None:
+            self._held = []
         if not self._busy:
             self._wake_writer()
 
@@ -183,11 +189,19 @@ class Transport:
         self._held = self._held if self._held is not None else []
         self._sealer.gate = gate
 
+    def hold_data_soon(self) -> None:
+        """The key has done its work: one more piece of channel data may leave, the next waits for the exchange that is about to begin.
+
+        One, because a small limit can be spent by what waited behind the last exchange, and data must get on all the same.
+        """
+        self._key_is_spent = True
+
     def change_keys(
         self, key: SealingKey, budget: KeyBudget, on_spent: Callable[[], None], *, reset_sequence: bool, first_payload: bytes = b""
     ) -> None:
         """NEWKEYS leaves, then what waited under the new key; `first_payload` (an EXT_INFO) before all."""
         self._sealer.seal(encode(NewKeys()))
+        self._key_is_spent = False
         self._sealer.switch_keys(key, budget, on_spent, reset_sequence=reset_sequence)
         self._sealer.gate = Gate.OPEN
         if first_payload:

@@ -74,6 +74,11 @@ class Opener:
         """Bytes received and not opened yet."""
         return self._end - self._start
 
+    @property
+    def bytes_received(self) -> int:
+        """All that has come, half packets included."""
+        return self.bytes_opened + self.pending
+
     def trust(self, packet_bytes_max: int) -> None:
         """The peer is authenticated: larger packets and buffers are due to it."""
         self.packet_bytes_max = packet_bytes_max

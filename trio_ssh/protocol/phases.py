@@ -123,6 +123,8 @@ class PhaseTracker:
     strict: bool = False
     routes: tuple[Route, ...] = ()
     _kex_numbers: tuple[int, ...] = ()
+    _rekey_is_out: bool = False
+    """Our KEXINIT left before the reader has turned the page to CONNECTION."""
 
     def __attrs_post_init__(self) -> None:
         self._enter(self.phase)
@@ -143,6 +145,8 @@ class PhaseTracker:
     def sent_kexinit(self) -> None:
         if self.phase is Phase.CONNECTION:
             self._enter(Phase.REKEY_ASKED)
+        elif self.phase is Phase.AUTH:
+            self._rekey_is_out = True
 
     def received_kexinit(self, *, strict: bool, method_numbers: tuple[int, ...], sequence_number: int) -> None:
         """`method_numbers`: what the negotiated method has the peer send, in order. `strict` matters in the first exchange only."""
@@ -175,4 +179,4 @@ class PhaseTracker:
             self._enter(Phase.AWAIT_SERVICE)
 
     def authentication_succeeded(self) -> None:
-        self._enter(Phase.CONNECTION)
+        self._enter(Phase.REKEY_ASKED if self._rekey_is_out else Phase.CONNECTION)

@@ -21,7 +21,7 @@ from ..connection.events import Observer
 from ..connection.incoming import IncomingChannel
 from ..connection.sockets import local_name, peer_name, tune
 from ..connection.version import SOFTWARE
-from ..errors import LocalProtocolError, SSHError, printable
+from ..errors import ChannelOpenFailure, ConnectionLost, LocalProtocolError, SSHError, printable
 from ..keys.key import PrivateKey
 from ..protocol.limits import Limits
 from ..protocol.negotiation import Algorithms
@@ -249,7 +249,7 @@ class _Server:
 
         try:
             channel = incoming.accept(prepare)
-        except SSHError as error:
+        except (ConnectionLost, ChannelOpenFailure) as error:
             _log.info("%s: a session was not opened: %s", connection.peer, error)
 
     async def _serve_session(self, session: ServerSession, channel: Channel) -> None:
