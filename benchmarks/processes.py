@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from .peers.common import Setup
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_TO_END = 5
+SECONDS_TO_ANSWER = 120
 
 
 class PeerProcess:
@@ -42,8 +44,11 @@ class PeerProcess:
         stdin.flush()
 
     def answer(self) -> dict[str, Any]:
-        """The next line it says. A peer that ends instead is an error of the benchmark."""
-        line = self._pipes[1].readline()
+        """The next line it says. A peer that ends or hangs instead is an error of the benchmark."""
+        stdout = self._pipes[1]
+        if not select.select([stdout], [], [], SECONDS_TO_ANSWER)[0]:
+            raise SystemExit(f"{self.name} has not answered for {SECONDS_TO_ANSWER} s")
+        line = stdout.readline()
         if not line:
             raise SystemExit(f"{self.name} ended unexpectedly, status {self.process.wait()}")
         answer: dict[str, Any] = json.loads(line)

@@ -10,6 +10,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PARENT, FIRST_TIME, LAST_TIME = 1, 11, 15  # in /proc/PID/stat, counted behind the name: ppid; utime, stime, cutime, cstime
 
 
+def shows_memory() -> bool:
+    """Not on every system; `pss_kib` is 0 then, and `cpu_seconds` too."""
+    return Path("/proc/self/smaps_rollup").exists()
+
+
 def cpu_seconds(pid: int) -> float:
     """Processor time of `pid` and all that descend from it, the ended and waited-for ones included."""
     return sum(sum(map(int, _stat(member)[FIRST_TIME:LAST_TIME])) for member in family(pid)) / TICKS

@@ -77,6 +77,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "trio_ssh"  # the same figures give the same file
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
     from matplotlib import pyplot
 
     shown = [result for result in results if any(peer in result.values for peer in COLUMNS)]

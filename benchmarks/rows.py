@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from . import procfs
 from .compare import AES, CHACHA, PROBE_BYTES, Run, Work, compare, pairs_of
 from .memory import memory_of_idle_connections
 from .processes import Pair
@@ -63,7 +64,8 @@ def commands(run: Run) -> Iterator[Result]:
 
 
 def idle_memory(run: Run) -> Iterator[Result]:
-    yield memory_of_idle_connections(run, PEERS, Goal(text="<= AsyncSSH", against="asyncssh", times=1))
+    if procfs.shows_memory():
+        yield memory_of_idle_connections(run, PEERS, Goal(text="<= AsyncSSH", against="asyncssh", times=1))
 
 
 def rekeying(run: Run) -> Iterator[Result]:

@@ -127,7 +127,7 @@ class RawPeer:
         try:
             while (payload := await self.receive()) is not None:
                 payloads.append(payload)
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         return payloads
 

@@ -17,7 +17,7 @@ RESTLESS = trio_ssh.Limits(rekey_packets=3, window_bytes=700, channel_packet_byt
 
 LIMITS = pytest.mark.parametrize("limits", [CALM, RESTLESS], ids=["calm", "restless"])
 
-DATA = pairs.pattern(3000)
+DATA = pairs.pattern(1800)
 
 
 def checking(ends: pairs.Ends):

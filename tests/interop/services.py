@@ -17,6 +17,8 @@ E = TypeVar("E", bound=trio_ssh.Event)
 
 KIB = 1024
 MIB = 1024 * KIB
+PACKET = 40 * KIB
+"""More than any peer here takes in one packet: one may pass beyond a rekey limit."""
 
 _BLOCK = b"".join(hashlib.sha256(number.to_bytes(2, "big")).digest() for number in range(2 * KIB))
 """64 KiB without a shorter period: a block that is lost, doubled or misplaced in part changes the whole."""

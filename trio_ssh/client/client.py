@@ -126,7 +126,6 @@ class Client:
     async def rekey(self) -> None:
         """Agree on fresh keys, and wait until both directions use them. Cancelled, the exchange goes on."""
         await self._connection.parts.supervisor.rekey()
-        self._raise_if_ended()
 
     async def ping(self) -> float:
         """Seconds for a question to the server and back, behind whatever is queued before it."""

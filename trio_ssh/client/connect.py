@@ -171,13 +171,16 @@ class _Block:
             await connection.settled.wait()
             if connection.mux is None:
                 await connection.ended.wait()
-                raise connection.cause or ConnectionLost("the connection was closed")
         except BaseException as error:
-            # Cancelled or refused: the connection closes itself, and the nursery must be left by the rules.
+            # Cancelled: the connection closes itself, and the nursery must be left by the rules.
             nursery.cancel_scope.cancel()
             with single_cause():
                 await self._manager.__aexit__(type(error), error, error.__traceback__)
             raise
+        if connection.mux is None:
+            with single_cause():  # out of which comes the exception of a callback, if it was that
+                await self._manager.__aexit__(None, None, None)
+            raise connection.cause or ConnectionLost("the connection was closed")
         return Client(connection, connection.mux)
 
     async def leave(self, exc: BaseException | None) -> None:

@@ -272,9 +272,9 @@ class Mux:
         message = decode(ChannelOpenConfirmation, payload)
         channel = self._table.expect(message.recipient_channel, payload[0])
         channel.state.received(payload[0])
-        opening = self._opening.pop(channel.number)
         if message.sender_channel in self._table.peer_numbers:
             raise RemoteProtocolError(f"the peer confirmed a channel with its number {message.sender_channel}, which is in use")
+        opening = self._opening.pop(channel.number)
         self._opened(channel, message.sender_channel, message.initial_window_size, message.maximum_packet_size, by_peer=False)
         if opening.abandoned:
             channel.close_nowait()

@@ -38,7 +38,7 @@ from ..protocol.role import Role
 from ..protocol.sealer import Gate
 from ..wire.numbers import DisconnectReason
 from .events import ConnectionOpened, KeyExchangeDone, Observer, PeerLacksStrictKex, RekeyCause
-from .transport import Transport
+from .transport import Transport, lost
 
 T = TypeVar("T")
 
@@ -131,12 +131,17 @@ class RekeySupervisor:
             await self._exchange(cause, self.limits.rekey_answer_seconds, b"", peer_kexinit)
 
     async def rekey(self) -> None:
-        """Agree on fresh keys now, or wait for the exchange that runs already. Cancelling the wait does not stop the exchange."""
+        """Agree on fresh keys now, or wait for the exchange that runs already. Cancelling the wait does not stop the exchange.
+
+        Raises `ConnectionLost`.
+        """
         await trio.lowlevel.checkpoint_if_cancelled()
         state = self.state
         generation = state.generation
         self.ask(RekeyCause.USER, generation)
-        while state.generation_complete <= generation and self.transport.cause is None:
+        while state.generation_complete <= generation:
+            if self.transport.cause is not None:
+                raise lost(self.transport.cause)
             await self.done.park()
 
     def allow_rekeys(self) -> None:
