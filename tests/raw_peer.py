@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import attrs
 import trio
+from trio.testing import memory_stream_pair
 
 import trio_ssh
 from tests import pairs
@@ -220,3 +221,15 @@ class RawPeer:
 
 def password_request(password: str, username: str = "ada") -> UserauthRequest:
     return UserauthRequest(username, "ssh-connection", "password", encode(PasswordFields(False, password.encode())))
+
+
+def raw_client() -> tuple[RawPeer, trio.abc.Stream]:
+    """A client to be told what to do, and the stream for a server of ours."""
+    client_stream, server_stream = memory_stream_pair()
+    return RawPeer(client_stream, Role.CLIENT), server_stream
+
+
+def raw_server() -> tuple[RawPeer, trio.abc.Stream]:
+    """A server to be told what to do, and the stream for a client of ours."""
+    client_stream, server_stream = memory_stream_pair()
+    return RawPeer(server_stream, Role.SERVER), client_stream

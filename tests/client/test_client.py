@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import memory_stream_pair, wait_all_tasks_blocked
@@ -52,7 +54,9 @@ async def test_what_observers_see(autojump_clock):
         assert kinds.count(trio_ssh.ChannelOpened) == kinds.count(trio_ssh.ChannelClosed) == 1
         assert kinds.count(trio_ssh.KeyExchangeDone) == 2
         assert [event.outcome for event in events if isinstance(event, trio_ssh.AuthAttempted)] == ["granted"]
-    causes = [[event.cause for event in side if isinstance(event, trio_ssh.KeyExchangeDone)] for side in (ends.client_events, ends.server_events)]
+    causes = [
+        [event.cause for event in side if isinstance(event, trio_ssh.KeyExchangeDone)] for side in (ends.client_events, ends.server_events)
+    ]
     assert causes == [[RekeyCause.FIRST, RekeyCause.USER], [RekeyCause.FIRST, RekeyCause.PEER]]
     assert ends.client_events[-1] == trio_ssh.ConnectionEnded(None)
 
@@ -98,13 +102,15 @@ async def test_run_client_that_cannot_log_in(autojump_clock):
 
 async def test_a_password(autojump_clock):
     client_stream, server_stream = memory_stream_pair()
-    async with pairs.served(stream=server_stream, authenticate=PASSWORDS):
-        async with pairs.connecting(client_stream, credentials=[trio_ssh.Password(PASSWORD)]) as client:
-            await pairs.check_works(client)
+    async with (
+        pairs.served(stream=server_stream, authenticate=PASSWORDS),
+        pairs.connecting(client_stream, credentials=[trio_ssh.Password(PASSWORD)]) as client,
+    ):
+        await pairs.check_works(client)
 
 
 async def test_several_credentials_are_tried_in_order(autojump_clock):
-    asked = []
+    asked: list[int] = []
 
     async def ask():
         asked.append(len(asked))
@@ -115,9 +121,11 @@ async def test_several_credentials_are_tried_in_order(autojump_clock):
     credentials = [wrong, shy, trio_ssh.Password("wrong"), trio_ssh.Password(ask, tries=3), trio_ssh.Password(PASSWORD)]
     client_stream, server_stream = memory_stream_pair()
     authenticate = trio_ssh.any_of(trio_ssh.AuthorizedKeys.of([pairs.USER_KEY.public_key]), PASSWORDS)
-    async with pairs.served(stream=server_stream, authenticate=authenticate) as ends:
-        async with pairs.connecting(client_stream, credentials=credentials) as client:
-            await pairs.check_works(client)
+    async with (
+        pairs.served(stream=server_stream, authenticate=authenticate) as ends,
+        pairs.connecting(client_stream, credentials=credentials) as client,
+    ):
+        await pairs.check_works(client)
     assert asked == [0, 1, 2]
     attempts = [(event.method, event.outcome) for event in ends.server_events if isinstance(event, trio_ssh.AuthAttempted)]
     assert attempts == [("publickey", "refused"), ("publickey", "refused"), *[("password", "refused")] * 3, ("password", "granted")]
@@ -170,12 +178,13 @@ async def test_the_host_key_is_checked_before_anything_secret_leaves(autojump_cl
 
 
 async def test_nothing_in_common(autojump_clock):
-    for ours, theirs, kind in (
+    cases: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         ({"kex": ("curve25519-sha256",)}, {"kex": ("ecdh-sha2-nistp256",)}, "key exchange"),
         ({"host_keys": ("rsa-sha2-512",)}, {}, "host key"),
         ({"ciphers": ("aes128-ctr",)}, {"ciphers": ("aes256-ctr",)}, "cipher"),
         ({"ciphers": ("aes128-ctr",), "macs": ("hmac-sha2-256",)}, {"ciphers": ("aes128-ctr",), "macs": ("hmac-sha2-512",)}, "MAC"),
-    ):
+    ]
+    for ours, theirs, kind in cases:
         client_stream, server_stream = memory_stream_pair()
         async with pairs.served(stream=server_stream, algorithms=trio_ssh.Algorithms(**theirs)) as ends:
             with pytest.raises((trio_ssh.NegotiationError, trio_ssh.Disconnected), match=kind) as caught:
@@ -254,10 +263,9 @@ async def test_a_connection_through_a_connection(autojump_clock):
         )
 
     limits = trio_ssh.Limits(rekey_bytes=5000, window_bytes=10_000)
-    async with pairs.connected(jump, limits=limits) as ends:
-        async with ends.client.open_process("inner") as process:
-            stream = trio.StapledStream(process.stdin, process.stdout)
-            async with pairs.connecting(stream, limits=limits) as inner:
-                data = pairs.pattern(100_000)
-                assert (await inner.run_process("echo", input=data)).stdout == data
-                assert len(inner.statistics().rekeys) > 3
+    async with pairs.connected(jump, limits=limits) as ends, ends.client.open_process("inner") as process:
+        stream = trio.StapledStream(process.stdin, process.stdout)
+        async with pairs.connecting(stream, limits=limits) as inner:
+            data = pairs.pattern(100_000)
+            assert (await inner.run_process("echo", input=data)).stdout == data
+            assert len(inner.statistics().rekeys) > 3

@@ -38,7 +38,8 @@ async def test_iterating_over_output(autojump_clock):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(collect, process.stdout, out)
             nursery.start_soon(collect, process.stderr, err)
-        assert (out, err) == (pairs.pattern(200_000, "out"), pairs.pattern(200_000, "err"))
+        assert bytes(out) == pairs.pattern(200_000, "out")
+        assert bytes(err) == pairs.pattern(200_000, "err")
 
 
 async def test_what_shell_and_subsystem_are_to_the_handler(autojump_clock):
@@ -170,32 +171,30 @@ async def test_closing_stdout_lets_the_process_go_on(autojump_clock):
 
 async def test_output_that_nobody_reads_holds_its_process_and_no_other(autojump_clock):
     """TRI-11, pain 3: one full channel, and the rest at full speed, rekeys included."""
-    async with pairs.connected(limits=trio_ssh.Limits(window_bytes=10_000)) as ends:
-        async with ends.client.open_process("source 1000000") as stalled:
-            await wait_all_tasks_blocked()
-            data = pairs.pattern(300_000)
-            assert (await ends.client.run_process("echo", input=data)).stdout == data
-            await ends.client.rekey()
-            await ends.client.ping()
-            assert stalled.exit_status is None
-            statistics = ends.client.statistics()
-            assert [channel.bytes_unread for channel in statistics.channels] == [10_000]
-            received = bytearray()
-            async for chunk in stalled.stdout:
-                received += chunk
-            assert received == pairs.pattern(1_000_000)
+    async with pairs.connected(limits=trio_ssh.Limits(window_bytes=10_000)) as ends, ends.client.open_process("source 1000000") as stalled:
+        await wait_all_tasks_blocked()
+        data = pairs.pattern(300_000)
+        assert (await ends.client.run_process("echo", input=data)).stdout == data
+        await ends.client.rekey()
+        await ends.client.ping()
+        assert stalled.exit_status is None
+        statistics = ends.client.statistics()
+        assert [channel.bytes_unread for channel in statistics.channels] == [10_000]
+        received = bytearray()
+        async for chunk in stalled.stdout:
+            received += chunk
+        assert received == pairs.pattern(1_000_000)
 
 
 async def test_merged_output_is_counted_once(autojump_clock):
-    async with pairs.connected() as ends:
-        async with ends.client.open_process("both 1000", stderr=trio_ssh.MERGE) as process:
-            assert process.stderr is None
-            await wait_all_tasks_blocked()
-            assert [channel.bytes_unread for channel in ends.client.statistics().channels] in ([], [2000])
-            received = bytearray()
-            async for chunk in process.stdout:
-                received += chunk
-            assert len(received) == 2000
+    async with pairs.connected() as ends, ends.client.open_process("both 1000", stderr=trio_ssh.MERGE) as process:
+        assert process.stderr is None
+        await wait_all_tasks_blocked()
+        assert [channel.bytes_unread for channel in ends.client.statistics().channels] in ([], [2000])
+        received = bytearray()
+        async for chunk in process.stdout:
+            received += chunk
+        assert len(received) == 2000
 
 
 async def test_waiting_and_reading_in_any_order(autojump_clock):
@@ -208,28 +207,30 @@ async def test_waiting_and_reading_in_any_order(autojump_clock):
 
 async def test_two_tasks_at_one_end(autojump_clock):
     """TRI-22."""
-    async with pairs.connected(limits=trio_ssh.Limits(window_bytes=100)) as ends:
-        async with ends.client.open_process("sleep") as process, trio.open_nursery() as nursery:
-            nursery.start_soon(process.stdin.send_all, bytes(1000))
-            nursery.start_soon(process.stdout.receive_some)
-            await wait_all_tasks_blocked()
-            with pytest.raises(trio.BusyResourceError):
-                await process.stdin.send_all(b"x")
-            with pytest.raises(trio.BusyResourceError):
-                await process.stdin.wait_send_all_might_not_block()
-            with pytest.raises(trio.BusyResourceError):
-                await process.stdout.receive_some()
-            nursery.cancel_scope.cancel()
+    async with (
+        pairs.connected(limits=trio_ssh.Limits(window_bytes=100)) as ends,
+        ends.client.open_process("sleep") as process,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(process.stdin.send_all, bytes(1000))
+        nursery.start_soon(process.stdout.receive_some)
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await process.stdin.send_all(b"x")
+        with pytest.raises(trio.BusyResourceError):
+            await process.stdin.wait_send_all_might_not_block()
+        with pytest.raises(trio.BusyResourceError):
+            await process.stdout.receive_some()
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_process_goes_while_we_send(autojump_clock):
-    async with pairs.connected(limits=trio_ssh.Limits(window_bytes=1000)) as ends:
-        async with ends.client.open_process("exit 9") as process:
-            with pytest.raises(trio.BrokenResourceError):
-                await process.stdin.send_all(bytes(100_000))
-            assert await process.wait() == 9
-            with pytest.raises(trio.BrokenResourceError):
-                await process.stdin.wait_send_all_might_not_block()
-            await process.stdin.aclose()
-            with pytest.raises(trio.ClosedResourceError):
-                await process.stdin.send_all(b"x")
+    async with pairs.connected(limits=trio_ssh.Limits(window_bytes=1000)) as ends, ends.client.open_process("exit 9") as process:
+        with pytest.raises(trio.BrokenResourceError):
+            await process.stdin.send_all(bytes(100_000))
+        assert await process.wait() == 9
+        with pytest.raises(trio.BrokenResourceError):
+            await process.stdin.wait_send_all_might_not_block()
+        await process.stdin.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await process.stdin.send_all(b"x")

@@ -320,7 +320,9 @@ async def test_eof_in_the_middle_of_a_packet(autojump_clock):
             await process.wait()
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("nonsense@test", 3), ("x11", 1), ("session", 1), ("forwarded-tcpip", 1), ("direct-tcpip", 1)])
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("nonsense@test", 3), ("x11", 1), ("session", 1), ("forwarded-tcpip", 1), ("direct-tcpip", 1)]
+)
 async def test_what_a_client_lets_a_server_open(autojump_clock, kind, reason):
     """SM-117, SM-123: nothing."""
     seen = []

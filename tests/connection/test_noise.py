@@ -1,4 +1,7 @@
-"""IGNORE, DEBUG, UNIMPLEMENTED and PING between all packets, one-byte segments, fresh keys in mid-stream: the same bytes arrive (RFC 4253 §11)."""
+"""IGNORE, DEBUG, UNIMPLEMENTED and PING between all packets, one-byte segments, fresh keys in mid-stream: the same bytes arrive.
+
+RFC 4253 §11.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from typing import Any
 
 import attrs
 import pytest
@@ -13,7 +14,7 @@ from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_task
 
 import trio_ssh
 from tests import pairs
-from tests.raw_peer import PASSWORDS, RawPeer
+from tests.raw_peer import PASSWORDS, RawPeer, raw_client
 from trio_ssh import RekeyCause
 from trio_ssh.protocol.key_exchange import Transcript, start_server
 from trio_ssh.protocol.role import Role
@@ -44,7 +45,7 @@ async def load_both_ways(ends: pairs.Ends, size: int) -> None:
             nursery.start_soon(work)
 
 
-def sides(limits: trio_ssh.Limits, who: str) -> dict[str, trio_ssh.Limits]:
+def sides(limits: trio_ssh.Limits, who: str) -> dict[str, Any]:
     return {name: limits for name in ("client_limits", "server_limits") if who in (name, "both")}
 
 
@@ -219,11 +220,6 @@ async def busy(session: trio_ssh.ServerSession) -> None:
                 pass
 
 
-def raw_client() -> tuple[RawPeer, trio.abc.Stream]:
-    client_stream, server_stream = memory_stream_pair()
-    return RawPeer(client_stream, Role.CLIENT), server_stream
-
-
 def between_kexinit_and_newkeys(numbers: list[int]) -> list[list[int]]:
     """What came between each KEXINIT and the next NEWKEYS."""
     found: list[list[int]] = []
@@ -319,7 +315,9 @@ async def test_data_under_way_before_the_peers_kexinit_is_taken(autojump_clock):
         await raw.stream.aclose()
 
 
-@pytest.mark.parametrize("message", [ChannelData(0, b"x"), ChannelWindowAdjust(0, 1), GlobalRequest("x", False)], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize(
+    "message", [ChannelData(0, b"x"), ChannelWindowAdjust(0, 1), GlobalRequest("x", False)], ids=lambda m: type(m).__name__
+)
 async def test_a_peer_that_goes_on_behind_its_own_kexinit_is_cut_off(autojump_clock, message):
     """SM-066, from the other side."""
     raw, stream = raw_client()
@@ -386,4 +384,3 @@ async def test_another_host_key_in_a_rekey_is_checked_again(autojump_clock):
         async with pairs.connecting(client_stream) as client:
             with pytest.raises(trio_ssh.ConnectionLost, match="none of the pinned ones"):
                 await client.wait_closed()
-

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import trio
 from trio.testing import memory_stream_pair, wait_all_tasks_blocked
@@ -131,14 +133,13 @@ async def test_closing_the_client(autojump_clock, limits):
     for step in range(1, STEPS_MAX):
         trio._core._run._r.seed(step)
         streams = pairs.misbehaving()
-        async with pairs.connected(limits=limits, streams=streams, leaves_channels=True) as ends:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(expect_lost, ends.client.run_process, "sleep")
-                nursery.start_soon(expect_lost, ends.client.run_process, "sleep 2")
-                await wait_all_tasks_blocked()
-                hit = await cancel_at(step, ends.client.aclose)
-                with trio.fail_after(10):
-                    await ends.client.wait_closed()
+        async with pairs.connected(limits=limits, streams=streams, leaves_channels=True) as ends, trio.open_nursery() as nursery:
+            nursery.start_soon(expect_lost, ends.client.run_process, "sleep")
+            nursery.start_soon(expect_lost, ends.client.run_process, "sleep 2")
+            await wait_all_tasks_blocked()
+            hit = await cancel_at(step, ends.client.aclose)
+            with trio.fail_after(10):
+                await ends.client.wait_closed()
         assert [stream.closed for stream in streams] == [True, True]
         if not hit:
             return
@@ -179,7 +180,7 @@ async def test_the_server(autojump_clock, limits):
     """`serve_stream` cancelled at each step of a connection's life: the client gets one typed error, or all it wanted."""
     for step in range(1, STEPS_MAX):
         client_stream, server_stream = pairs.misbehaving()
-        errors = []
+        errors: list[Exception] = []
 
         async def live(stream=client_stream, errors=errors):
             try:
@@ -188,25 +189,21 @@ async def test_the_server(autojump_clock, limits):
             except (trio_ssh.ConnectionLost, trio_ssh.ProcessFailed, trio_ssh.RequestDenied, trio.BrokenResourceError) as error:
                 errors.append(error)
 
-        async def serve(stream=server_stream, live=live):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(live)
+        async def serve(stream=server_stream):
+            await trio_ssh.serve_stream(
+                pairs.commands,
+                stream,
+                host_keys=[pairs.HOST_KEY],
+                authenticate=trio_ssh.AuthorizedKeys.of([pairs.USER_KEY.public_key]),
+                limits=limits,
+                algorithms=pairs.QUICK,
+            )
 
         with trio.fail_after(100):
             async with trio.open_nursery() as nursery:
                 trio._core._run._r.seed(step)
                 nursery.start_soon(live)
-                hit = await cancel_at(
-                    step,
-                    lambda stream=server_stream: trio_ssh.serve_stream(
-                        pairs.commands,
-                        stream,
-                        host_keys=[pairs.HOST_KEY],
-                        authenticate=trio_ssh.AuthorizedKeys.of([pairs.USER_KEY.public_key]),
-                        limits=limits,
-                        algorithms=pairs.QUICK,
-                    ),
-                )
+                hit = await cancel_at(step, serve)
                 assert server_stream.closed
         assert client_stream.closed
         if not hit:
@@ -230,7 +227,7 @@ async def test_a_handler_that_gives_up_in_mid_send(autojump_clock, limits):
         return 0
 
     async with pairs.connected(handler, limits=limits) as ends:
-        for step in range(1, STEPS_MAX):  # noqa: B007 - the handler reads it
+        for step in range(1, STEPS_MAX):
             trio._core._run._r.seed(step)
             hits.clear()
             result = await ends.client.run_process("cancel")
@@ -261,7 +258,7 @@ async def test_a_cancelled_send_sends_a_prefix_and_the_windows_agree(autojump_cl
             received = bytearray()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(collect, theirs, received)
-                hit = await cancel_at(step, lambda ours=ours: ours.send_all(DATA))
+                hit = await cancel_at(step, functools.partial(ours.send_all, DATA))
                 await ours.send_all(b"END")
                 await wait_all_tasks_blocked()
                 assert ours.outlet.window.credit == theirs.receive_window.credit

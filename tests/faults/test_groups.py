@@ -1,6 +1,11 @@
-"""One root cause is one exception, whoever waited; what the user's own code raises comes out as it is (hardening TRI-07, TRI-08, TRI-26, TRI-28)."""
+"""One root cause is one exception, whoever waited; what the user's own code raises comes out as it is.
+
+Hardening TRI-07, TRI-08, TRI-26, TRI-28.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import trio
@@ -26,9 +31,9 @@ async def test_twenty_calls_wait_when_the_connection_is_cut(autojump_clock):
     streams, wire = breakable()
     errors: list[BaseException] = []
 
-    async def expect(function, *arguments):
+    async def expect(call):
         try:
-            await function(*arguments)
+            await call()
         except Exception as error:
             errors.append(error)
         else:
@@ -39,28 +44,27 @@ async def test_twenty_calls_wait_when_the_connection_is_cut(autojump_clock):
         async with client.open_process("sleep") as process, client.open_process("sleep") as other, trio.open_nursery() as nursery:
             assert process.stderr is not None
             assert other.stderr is not None
-            calls = [
-                (client.run_process, "sleep"),
-                (client.run_process, "sleep 2"),
-                (client.wait_closed,),
-                (client.wait_closed,),
-                (process.wait,),
-                (process.wait,),
-                (other.wait,),
-                (process.stdin.send_all, bytes(5000)),
-                (other.stdin.send_all, bytes(5000)),
-                (process.stdout.receive_some,),
-                (process.stderr.receive_some,),
-                (other.stdout.receive_some,),
-                (other.stderr.receive_some,),
-            ]
-            for function, *arguments in calls:
-                nursery.start_soon(expect, function, *arguments)
+            for call in (
+                lambda: client.run_process("sleep"),
+                lambda: client.run_process("sleep 2"),
+                client.wait_closed,
+                client.wait_closed,
+                process.wait,
+                process.wait,
+                other.wait,
+                lambda: process.stdin.send_all(bytes(5000)),
+                lambda: other.stdin.send_all(bytes(5000)),
+                process.stdout.receive_some,
+                process.stderr.receive_some,
+                other.stdout.receive_some,
+                other.stderr.receive_some,
+            ):
+                nursery.start_soon(expect, call)
             await wait_all_tasks_blocked()
             wire.cut_at = wire.count
-            late = [(client.ping,), (client.ping,), (client.rekey,), (client.rekey,), (client.run_process, "x"), (client.ping,), (client.rekey,)]
-            for function, *arguments in late:
-                nursery.start_soon(expect, function, *arguments)
+            pings, rekeys = [client.ping] * 3, [client.rekey] * 3
+            for late_call in (*pings, *rekeys, lambda: client.run_process("x")):
+                nursery.start_soon(expect, late_call)
     assert len(errors) == 20
     assert len({id(error) for error in errors}) == 20
     assert {type(error) for error in errors} == {trio_ssh.ConnectionLost, trio.BrokenResourceError}
@@ -79,14 +83,9 @@ async def test_a_call_on_a_connection_that_is_gone_names_the_first_cause(autojum
     async with pairs.connected(streams=streams, leaves_channels=True) as ends:
         client = ends.client
         await break_it(client, wire)
-        for function, *arguments in [
-            (client.ping,),
-            (client.rekey,),
-            (client.run_process, "x"),
-            (client.wait_closed,),
-        ]:
+        for call in (client.ping, client.rekey, lambda: client.run_process("x"), client.wait_closed):
             with pytest.raises(trio_ssh.ConnectionLost, match="reset by peer"):
-                await function(*arguments)
+                await call()
         with pytest.raises(trio_ssh.ConnectionLost, match="reset by peer"):
             async with client.open_process("x"):
                 pytest.fail("opened")
@@ -98,9 +97,9 @@ async def test_after_closing_it_ourselves_every_call_says_so(autojump_clock):
         async with client.open_process("sleep") as process:
             await client.aclose()
             await client.wait_closed()
-            for function, *arguments in [(client.ping,), (client.rekey,), (client.run_process, "x"), (process.wait,)]:
+            for call in (client.ping, client.rekey, lambda: client.run_process("x"), process.wait):
                 with pytest.raises(trio_ssh.ConnectionLost, match="closed"):
-                    await function(*arguments)
+                    await call()
             with pytest.raises(trio.BrokenResourceError):
                 await process.stdin.send_all(b"x")
             with pytest.raises(trio.BrokenResourceError):
@@ -149,8 +148,8 @@ async def lost_or_cancelled(function):
         pass
 
 
-@pytest.mark.parametrize("operation", ["run_process", "open_process", "connect"])
-async def test_an_error_in_the_users_callback(autojump_clock, operation):
+@pytest.mark.parametrize("callback", ["host key check", "password", "key types"])
+async def test_an_error_in_the_users_callback(autojump_clock, callback):
     """A host key policy or a credential that raises: that exception, alone, out of `connect`."""
 
     class Policy:
@@ -167,17 +166,18 @@ async def test_an_error_in_the_users_callback(autojump_clock, operation):
     async def ask():
         raise Mine
 
-    options = {
-        "run_process": {"host_keys": Policy()},
-        "open_process": {"credentials": [trio_ssh.Password(ask)]},
-        "connect": {"host_keys": Early()},
-    }[operation]
+    all_options: dict[str, dict[str, Any]] = {
+        "host key check": {"host_keys": Policy()},
+        "password": {"credentials": [trio_ssh.Password(ask)]},
+        "key types": {"host_keys": Early()},
+    }
+    options = all_options[callback]
     client_stream, server_stream = pairs.misbehaving()
     async with pairs.served(stream=server_stream, authenticate=trio_ssh.Passwords(nobody)) as ends:
         with pytest.raises(Mine):
             async with pairs.connecting(client_stream, **options):
                 pytest.fail("connected")
-        if operation == "connect":
+        if callback == "key types":
             # Nothing was begun: the stream is still the caller's.
             ends.server_scope.cancel()
         else:
@@ -232,30 +232,29 @@ async def test_who_closes_and_what_a_receiver_gets(autojump_clock, who_closes, e
         await trio.sleep_forever()
 
     streams, wire = breakable()
-    found = []
-    async with pairs.connected(handler, streams=streams, leaves_channels=True) as ends:
-        async with ends.client.open_process("x") as process:
+    found: list[Any] = []
+    async with pairs.connected(handler, streams=streams, leaves_channels=True) as ends, ends.client.open_process("x") as process:
 
-            async def receive():
-                try:
-                    found.append(await process.stdout.receive_some())
-                except (trio.ClosedResourceError, trio.BrokenResourceError) as error:
-                    found.append(type(error))
+        async def receive():
+            try:
+                found.append(await process.stdout.receive_some())
+            except (trio.ClosedResourceError, trio.BrokenResourceError) as error:
+                found.append(type(error))
 
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(receive)
-                await wait_all_tasks_blocked()
-                match who_closes:
-                    case "we close stdout":
-                        await process.stdout.aclose()
-                    case "we close the process":
-                        await process.aclose()
-                    case "the connection breaks":
-                        await break_it(ends.client, wire)
-                    case "we close the connection":
-                        await ends.client.aclose()
-                    case _:
-                        go.set()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive)
+            await wait_all_tasks_blocked()
+            match who_closes:
+                case "we close stdout":
+                    await process.stdout.aclose()
+                case "we close the process":
+                    await process.aclose()
+                case "the connection breaks":
+                    await break_it(ends.client, wire)
+                case "we close the connection":
+                    await ends.client.aclose()
+                case _:
+                    go.set()
     assert found == [expected]
 
 
@@ -281,10 +280,8 @@ async def test_who_closes_and_what_a_sender_gets(autojump_clock, who_closes, exp
     up, down = pairs.Wire(cut_at=10**9), pairs.Wire(cut_at=10**9)
     client_stream, server_stream = pairs.misbehaving(up, down)
     limits = trio_ssh.Limits(window_bytes=1000) if waits_for == "credit" else None
-    found = []
-    async with pairs.connected(
-        handler, streams=(client_stream, server_stream), server_limits=limits, leaves_channels=True
-    ) as ends:
+    found: list[Any] = []
+    async with pairs.connected(handler, streams=(client_stream, server_stream), server_limits=limits, leaves_channels=True) as ends:
         async with ends.client.open_process("x") as process:
 
             async def send():

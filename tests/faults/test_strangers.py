@@ -1,5 +1,7 @@
-"""Peers that do not speak SSH, or nothing but: gone within their deadline, and little is kept of what they sent (hardening SM-001 to SM-018,
-SM-019 to SM-027, RES-05)."""
+"""Peers that do not speak SSH, or nothing but: gone within their deadline, and little is kept of what they sent.
+
+Hardening SM-001 to SM-027, RES-05.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ async def feed(stream: trio.abc.Stream, chunks) -> int:
 
 
 async def meet(role: Role, chunks) -> tuple[BaseException, bytes, int, float]:
-    """Our `role` against a stranger who sends `chunks` and then waits: our error, what the stranger got, how much it could send, how long."""
+    """Our `role` against a stranger who sends `chunks` and waits: our error, what the stranger got, how much it could send, how long."""
     ours, theirs = memory_stream_pair()
     received = bytearray()
     errors: list[BaseException] = []

@@ -116,10 +116,12 @@ async def test_a_mishap_while_the_handler_is_being_cancelled(autojump_clock):
 
 async def test_a_mishap_while_the_whole_connection_ends(autojump_clock):
     started = trio.Event()
-    async with pairs.connected(lambda session: clean_up_badly(session, started), leaves_channels=True) as ends:
-        async with ends.client.open_process("bad"):
-            await started.wait()
-            await ends.client.aclose()
+    async with (
+        pairs.connected(lambda session: clean_up_badly(session, started), leaves_channels=True) as ends,
+        ends.client.open_process("bad"),
+    ):
+        await started.wait()
+        await ends.client.aclose()
     assert ends.server_error is None
 
 

@@ -46,7 +46,9 @@ async def test_lines(autojump_clock, sent, lines, window_bytes):
     assert seen == lines
 
 
-@pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (7, 7), (255, 255), (2**32 - 1, 2**32 - 1), (-1, 2**32 - 1), (True, 1)])
+@pytest.mark.parametrize(
+    ("returned", "status"), [(None, 0), (0, 0), (7, 7), (255, 255), (2**32 - 1, 2**32 - 1), (-1, 2**32 - 1), (True, 1)]
+)
 async def test_the_returned_value_is_the_exit_status(autojump_clock, returned, status):
     async def handler(session):
         return returned
@@ -165,10 +167,9 @@ async def test_a_handler_that_waits_for_a_client_that_reads_nothing(autojump_clo
             await session.send_all(bytes(1000))
             sent += 1000
 
-    async with pairs.connected(handler, limits=trio_ssh.Limits(window_bytes=50_000)) as ends:
-        async with ends.client.open_process("x"):
-            await wait_all_tasks_blocked()
-            assert 49_000 <= sent <= 50_000
+    async with pairs.connected(handler, limits=trio_ssh.Limits(window_bytes=50_000)) as ends, ends.client.open_process("x"):
+        await wait_all_tasks_blocked()
+        assert 49_000 <= sent <= 50_000
 
 
 async def test_signals_and_sizes_end_with_the_client(autojump_clock):

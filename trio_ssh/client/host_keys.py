@@ -153,11 +153,15 @@ class AskUser:
         return await self.known_hosts.key_types(host, port)
 
 
+def _keys(keys: Iterable[PublicKey]) -> tuple[PublicKey, ...]:
+    return tuple(keys)
+
+
 @attrs.frozen
 class PinnedKeys:
     """Exactly these keys, whatever the host's name."""
 
-    keys: tuple[PublicKey, ...] = attrs.field(converter=tuple)
+    keys: tuple[PublicKey, ...] = attrs.field(converter=_keys)
 
     async def check(self, host: str, port: int, key: PublicKey) -> None:
         if key not in self.keys:

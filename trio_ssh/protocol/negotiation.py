@@ -117,7 +117,8 @@ def read_kexinit(payload: bytes, limits: Limits) -> KexInit:
     """
     if len(payload) > REMEMBERED_BYTES_MAX:
         return _read_kexinit(payload, limits)
-    return attrs.evolve(_read_known_kexinit(payload[:1] + _NO_COOKIE + payload[17:], limits), cookie=payload[1:17])
+    known = _read_known_kexinit(payload[:1] + _NO_COOKIE + payload[17:], limits)
+    return KexInit(payload[1:17], *(getattr(known, name) for name in field_names(KexInit)[1:]))
 
 
 @lru_cache(REMEMBERED)

@@ -55,9 +55,9 @@ _classes: dict[int, list[type]] = {}
 
 def _declare(cls: type[T], number: int | None) -> type[T]:
     """Make an attrs class. Comparison and repr are shared functions: attrs would compile its own for each of some fifty classes."""
-    cls.__eq__ = _equal  # type: ignore[assignment]
-    cls.__hash__ = _hash  # type: ignore[assignment]
-    cls.__repr__ = _repr  # type: ignore[assignment]
+    cls.__eq__ = _equal  # type: ignore[method-assign]
+    cls.__hash__ = _hash  # type: ignore[method-assign]
+    cls.__repr__ = _repr  # type: ignore[method-assign]
     declared = attrs.frozen(cls)
     _numbers[declared] = number
     if number is not None:
