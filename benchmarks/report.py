@@ -89,13 +89,14 @@ def draw(results: Sequence[Result], path: Path) -> None:
         axes.barh(places, [ratio - 1 for ratio in ratios], height, left=1, color=COLOURS[peer], label=TITLES[peer])
     for place, result in enumerate(shown):
         if result.goal is not None and result.goal.against in COLUMNS:
-            axes.plot([result.goal.times] * 2, [place - height / 2, place + 0.8 - height / 2], color="black", linewidth=1)
+            bar = place + COLUMNS.index(result.goal.against) * height
+            axes.plot([result.goal.times] * 2, [bar - height / 2, bar + height / 2], color="black", linewidth=2)
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks([place + height for place in range(len(shown))], [f"{result.row} {result.work}" for result in shown])
     axes.invert_yaxis()
-    axes.set_xlabel("times better than the peer; a black line is the goal")
+    axes.set_xlabel("times better than the peer; a short black line is the goal")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} ×")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(COLUMNS), frameon=False)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)

@@ -19,7 +19,7 @@ from trio_ssh import RekeyCause
 from trio_ssh.protocol.key_exchange import Transcript, start_server
 from trio_ssh.protocol.role import Role
 from trio_ssh.wire.codec import decode, encode
-from trio_ssh.wire.connection import ChannelData, ChannelWindowAdjust, GlobalRequest
+from trio_ssh.wire.connection import ChannelData, ChannelOpen, ChannelRequest, ChannelWindowAdjust, Exec, GlobalRequest
 from trio_ssh.wire.numbers import MessageNumber as M
 from trio_ssh.wire.transport import Disconnect, Ping
 
@@ -262,6 +262,29 @@ async def test_nothing_but_key_exchange_leaves_between_our_kexinit_and_our_newke
         assert set(itertools.chain(*found)) <= KEX_ONLY
         assert {M.CHANNEL_DATA, M.CHANNEL_EXTENDED_DATA, M.CHANNEL_WINDOW_ADJUST, M.REQUEST_FAILURE, M.PONG} <= set(raw.numbers)
         await raw.stream.aclose()
+
+
+async def test_one_packet_passes_under_each_key_of_the_smallest_budget(autojump_clock):
+    """A soft limit of 16 bytes is past with the first packet: the next one is under fresh keys, however much waits."""
+    raw, stream = raw_client()
+    async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(rekey_bytes=16)):
+        await raw.log_in()
+        await raw.exchange_keys()
+        await raw.send(ChannelOpen("session", 0, 2**31, 1000), ChannelRequest(0, "exec", True, encode(Exec(b"source 20000"))))
+        raw.numbers.clear()
+        while M.CHANNEL_CLOSE not in raw.numbers:
+            payload = await raw.receive()
+            assert payload is not None
+            if payload[0] == M.KEXINIT:
+                await raw.exchange_keys(theirs=payload)
+        await raw.stream.aclose()
+    under_one_key: list[int] = [0]
+    for number in raw.numbers:
+        if number == M.NEWKEYS:
+            under_one_key.append(0)
+        under_one_key[-1] += number == M.CHANNEL_DATA
+    assert sum(under_one_key) == 20
+    assert max(under_one_key) == 1
 
 
 async def test_what_waited_leaves_in_its_order(autojump_clock):

@@ -11,7 +11,7 @@ from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 import trio_ssh
 from tests import pairs
-from tests.faults.cancelling import STEPS_MAX, cancel_at, cancel_everywhere
+from tests.faults.cancelling import STEPS_MAX, cancel_at, cancel_everywhere, schedule
 
 CALM = trio_ssh.Limits()
 RESTLESS = trio_ssh.Limits(rekey_packets=3, window_bytes=700, channel_packet_bytes=300, out_buffer_bytes=500)
@@ -114,7 +114,7 @@ async def test_every_call_of_a_client(autojump_clock, caplog, operation, limits)
 async def test_closing_a_process(autojump_clock, limits):
     async with pairs.connected(limits=limits) as ends:
         for step in range(1, STEPS_MAX):
-            trio._core._run._r.seed(step)
+            schedule(step)
             async with ends.client.open_process("source 100000") as process:
                 await process.stdout.receive_some(100)
                 hit = await cancel_at(step, process.aclose)
@@ -131,7 +131,7 @@ async def test_closing_a_process(autojump_clock, limits):
 async def test_closing_the_client(autojump_clock, limits):
     """Whatever step it is cancelled at: the connection is closed on both sides."""
     for step in range(1, STEPS_MAX):
-        trio._core._run._r.seed(step)
+        schedule(step)
         streams = pairs.misbehaving()
         async with pairs.connected(limits=limits, streams=streams, leaves_channels=True) as ends, trio.open_nursery() as nursery:
             nursery.start_soon(expect_lost, ends.client.run_process, "sleep")
@@ -157,7 +157,7 @@ async def test_the_whole_life_of_a_connection(autojump_clock, limits):
     for step in range(1, STEPS_MAX):
         streams = pairs.misbehaving()
         async with pairs.served(stream=streams[1], limits=limits):
-            trio._core._run._r.seed(step)
+            schedule(step)
 
             async def live(stream=streams[0]):
                 nonlocal entered
@@ -201,7 +201,7 @@ async def test_the_server(autojump_clock, limits):
 
         with trio.fail_after(100):
             async with trio.open_nursery() as nursery:
-                trio._core._run._r.seed(step)
+                schedule(step)
                 nursery.start_soon(live)
                 hit = await cancel_at(step, serve)
                 assert server_stream.closed
@@ -228,7 +228,7 @@ async def test_a_handler_that_gives_up_in_mid_send(autojump_clock, limits):
 
     async with pairs.connected(handler, limits=limits) as ends:
         for step in range(1, STEPS_MAX):
-            trio._core._run._r.seed(step)
+            schedule(step)
             hits.clear()
             result = await ends.client.run_process("cancel")
             for received in (result.stdout, result.stderr):
@@ -253,7 +253,7 @@ async def test_a_cancelled_send_sends_a_prefix_and_the_windows_agree(autojump_cl
     async with pairs.muxes(client_limits=limits, server_limits=limits) as ends:
         other, other_theirs = await ends.channel()
         for step in range(1, STEPS_MAX):
-            trio._core._run._r.seed(step)
+            schedule(step)
             ours, theirs = await ends.channel()
             received = bytearray()
             async with trio.open_nursery() as nursery:

@@ -88,11 +88,11 @@ class Opener:
         """Where to put what is received next; tell `received` how much it was."""
         left = self._end - self._start
         size = len(self._view)
-        if size - self._end < size // 2:
+        if left == 0:
+            self._start = self._end = 0
+        elif size - self._end < size // 2:
             if left > size // 2:
                 self._resize(2 * size)  # the rest of one packet, so never more than `packet_bytes_max` asks for
-            elif left == 0:
-                self._start = self._end = 0
             else:
                 self._view[:left] = self._view[self._start : self._end]
                 self._start, self._end = 0, left

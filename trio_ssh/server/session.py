@@ -269,7 +269,7 @@ class ServerSession(trio.abc.HalfCloseableStream):
         buffer = bytearray()
         async for chunk in self:
             buffer += chunk
-            while (end := buffer.find(b"\n") + 1) or len(buffer) >= LINE_BYTES_MAX:
+            while (end := buffer.find(b"\n", 0, LINE_BYTES_MAX) + 1) or len(buffer) >= LINE_BYTES_MAX:
                 end = end or LINE_BYTES_MAX
                 line = bytes(buffer[:end])
                 del buffer[:end]
