@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 import attrs
 import trio
 
-from .. import Handler, PrivateKey, SSHError, __version__, serve_listeners, serve_stream
+from .. import PrivateKey, Services, SSHError, __version__, serve_listeners, serve_stream
 from ..config import Settings, SSHDConfig, server_algorithms, server_limits, sshd_config
 from ..errors import ConfigError
 from ..server.login_shell import login_shell
@@ -144,7 +144,7 @@ def _standard_stream() -> trio.abc.Stream:
 class Server:
     """What every connection is served with."""
 
-    handler: Handler
+    handler: Services
     settings: Settings
     host_keys: tuple[PrivateKey, ...]
     keys: AccountKeys
@@ -162,7 +162,9 @@ class Server:
             raise place.error("PubkeyAuthentication: without it nobody could log in: it is the only method there is")
         subsystems = {one.name: one.command for one in reversed(settings[sshd_config.SUBSYSTEM])}  # the first of a name counts
         keys = AccountKeys(settings[sshd_config.AUTHORIZED_KEYS_FILE], settings[sshd_config.STRICT_MODES])
-        return cls(handler=login_shell(subsystems=subsystems), settings=settings, host_keys=_host_keys(settings), keys=keys)
+        shell = login_shell(subsystems=subsystems)
+        handler = Services(session=shell, subsystems=dict.fromkeys(subsystems, shell))  # another subsystem is refused when asked for
+        return cls(handler=handler, settings=settings, host_keys=_host_keys(settings), keys=keys)
 
     async def serve_all(self, listeners: Sequence[TunedListener]) -> None:
         settings = self.settings
