@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-NOTSENT_BYTES = 262144
+NOTSENT_BYTES = 1 << 19
 
 Receive = Callable[[memoryview], Awaitable[int]]
 """Fills a buffer and says how far; 0 is the end of the stream."""
