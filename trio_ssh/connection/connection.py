@@ -135,7 +135,7 @@ class Connection:
                 finally:
                     self._tell_everybody(parts)
                     nursery.cancel_scope.cancel()
-                    with trio.move_on_after(FLUSH_SECONDS, shield=True):
+                    with trio.move_on_after(min(FLUSH_SECONDS, self.limits.close_seconds), shield=True):
                         await parts.transport.flush()
                     writer_scope.cancel()
         finally:
