@@ -58,13 +58,26 @@ class Shared:
             return cls.of(SUPPORTED_KEX, DEFAULT_HOST_KEY_ALGORITHMS, SUPPORTED_CIPHERS, SUPPORTED_MACS)
         return cls.of(*(_ask(program, kind) for kind in ("kex", "HostKeyAlgorithms", "cipher", "mac")))
 
+    def protections(self) -> list[tuple[str, str]]:
+        """Every cipher with every MAC that makes a difference."""
+        return [(cipher, mac) for cipher in self.ciphers for mac in (self.macs[:1] if is_aead(cipher) else self.macs)]
+
     def suites(self) -> list[Suite]:
         """Every key exchange with every host key, and every cipher with every MAC, in as few connections as the first takes."""
-        exchanges = list(itertools.product(self.kex, self.host_keys))
-        protections = [(cipher, mac) for cipher in self.ciphers for mac in (self.macs[:1] if is_aead(cipher) else self.macs)]
+        exchanges, protections = list(itertools.product(self.kex, self.host_keys)), self.protections()
         count = max(len(exchanges), len(protections))
         pairs = zip(itertools.cycle(exchanges), itertools.cycle(protections), strict=False)
         return [Suite(*exchange, *protection) for exchange, protection in itertools.islice(pairs, count)]
+
+
+def options_of(suite: Suite) -> dict[str, object]:
+    """The suite as `ssh` takes it."""
+    return {
+        "KexAlgorithms": suite.kex,
+        "HostKeyAlgorithms": suite.host_key,
+        "Ciphers": suite.cipher,
+        "MACs": suite.mac,
+    }
 
 
 def each_suite(shared: Shared) -> pytest.MarkDecorator:

@@ -8,20 +8,11 @@ import pytest
 
 import trio_ssh
 from tests.interop.keyring import KEY_TYPES, Keyring, key_type_of
-from tests.interop.matrix import Shared, Suite, each_suite
+from tests.interop.matrix import Shared, Suite, each_suite, options_of
 from tests.interop.openssh import SSH
 from tests.interop.services import KIB, MIB, PACKET, StartServer, pattern, sha256
 
 OPENSSH = Shared.with_openssh()
-
-
-def options_of(suite: Suite) -> dict[str, object]:
-    return {
-        "KexAlgorithms": suite.kex,
-        "HostKeyAlgorithms": suite.host_key,
-        "Ciphers": suite.cipher,
-        "MACs": suite.mac,
-    }
 
 
 @each_suite(OPENSSH)
