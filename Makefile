@@ -2,6 +2,8 @@
 # make test    the whole test suite (the tests against OpenSSH need its server and client)
 # make check   ruff, mypy and the documentation, warnings as errors
 # make bench   measures this library beside its peers
+# make fuzz    mutated messages and coverage-guided fuzzing, some 25 minutes; FUZZ_SECONDS=60 gives each target that long
+# make soak    faults at every byte, tunnels under load, random networks: 5 minutes in all; SOAK_SECONDS=3600 is an hour
 #
 # Everything is installed into .venv, and again only after pyproject.toml has changed. PYTHON=python3.13 chooses the interpreter.
 
@@ -13,10 +15,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench docs
+.PHONY: help demo test check bench docs fuzz soak
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 6
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.installed-cli
 	$(BIN)/trio-ssh-demo
@@ -34,6 +36,16 @@ docs: $(VENV)/.installed-check
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks
+
+FUZZ_SECONDS ?= 20
+
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
+
+SOAK_SECONDS ?= 300
+
+soak: $(VENV)/.installed-test
+	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS)
 
 VERSION_TEST := import sys; sys.version_info >= (3, 11) or sys.exit("trio_ssh needs Python 3.11 or newer; this is " \
 	+ sys.version.split()[0] + " (" + sys.executable + "). Choose one with: make PYTHON=/path/to/python3.11")

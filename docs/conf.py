@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 project = "trio_ssh"
 author = "the trio_ssh authors"
 copyright = author
-extensions = ["sphinx.ext.autodoc", "readme", "state_tables", "unreleased"]
+extensions = ["sphinx.ext.autodoc", "cases", "deviations", "readme", "state_tables", "unreleased"]
 exclude_patterns = ["_build", "changelog.d"]
 html_theme = "alabaster"
 html_theme_options = {"description": "SSH for Trio", "page_width": "1100px", "show_powered_by": False}

@@ -27,7 +27,7 @@ _L2 = {"protocol"}
 _L3 = {"connection"}
 _L4 = {"client", "server"}
 _L5 = {"forwarding", "sftp", "agent", "config", "tunnel"}
-_ALL = _L0 | _L1 | _L2 | _L3 | _L4 | _L5 | {ROOT, "cli", "testing", "__main__"}
+_ALL = _L0 | _L1 | _L2 | _L3 | _L4 | _L5 | {ROOT, "algorithms", "cli", "testing", "__main__"}
 
 # room -> the other rooms it may import; a room may always import itself
 MAY_IMPORT: dict[str, set[str]] = {
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"errors"},
     "crypto": _L0,
     "keys": _L0 | {"crypto"},
+    "algorithms": _L0 | _L1,
     "protocol": _L0 | _L1,
     "connection": _L0 | _L1 | _L2,
     "client": _L0 | _L1 | _L2 | _L3,
@@ -60,6 +61,8 @@ _FOREIGN_ABOVE = {"attrs", "attr", "trio"}  # connection and up, where no row sa
 # "no trio, no clock, no sockets, no randomness but through an argument"
 _NOT_IN_PROTOCOL = {"time", "datetime", "random", "secrets", "socket", "select", "selectors", "ssl", "subprocess", "threading", "signal"}
 _HOT_FILES = {"protocol.sealer", "protocol.opener"}
+_SEALING = {"seal", "seal_channel_data", "seal_extended_data"}
+_MAY_BE_CANCELLED = {"BaseException", "BaseExceptionGroup", "Cancelled"}
 
 
 @attrs.frozen
@@ -259,6 +262,58 @@ def async_protocol(sources: Sequence[Source], _package: str) -> Iterator[Fault]:
                     yield Fault("async", source.module, node.lineno, type(node).__name__)
 
 
+def awaited_sealing(sources: Sequence[Source], _package: str) -> Iterator[Fault]:
+    """Whatever seals is a plain function: taking a number, sealing and queueing is one synchronous act (law 3). Peers for tests may err."""
+    for source in sources:
+        for function in ast.walk(source.tree):
+            if isinstance(function, ast.AsyncFunctionDef) and source.room != "testing":
+                for node in _own_code(function):
+                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SEALING:
+                        yield Fault("sealing", source.module, node.lineno, f"{node.func.attr} in async {function.name}")
+
+
+def swallowed_cancellations(sources: Sequence[Source], _package: str) -> Iterator[Fault]:
+    """Whoever catches what may be a cancellation raises it again: trio counts on it."""
+    for source in sources:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Try):
+                passes_on = False
+                for handler in node.handlers:
+                    caught = _caught(handler)
+                    raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(handler))
+                    if caught & _MAY_BE_CANCELLED and not raises and not (passes_on and caught == {"BaseException"}):
+                        yield Fault("cancelled", source.module, handler.lineno, f"except {', '.join(sorted(caught))} without a raise")
+                    passes_on |= bool(caught & {"Cancelled", "PASSING"}) and isinstance(handler.body[-1], ast.Raise)
+
+
+def _caught(handler: ast.ExceptHandler) -> set[str]:
+    """The last parts of the names; a bare except catches BaseException."""
+    if handler.type is None:
+        return {"BaseException"}
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return {ast.unparse(kind).rpartition(".")[2] for kind in kinds}
+
+
+def trio_at_import(sources: Sequence[Source], _package: str) -> Iterator[Fault]:
+    """Nothing of trio's is made when a module is imported: it belongs to one run, and there may be two. (A RunVar is for that.)"""
+    for source in sources:
+        for node in _own_code(source.tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("trio.") and not ast.unparse(node.func).endswith("RunVar"):
+                yield Fault("import-time", source.module, node.lineno, ast.unparse(node.func))
+
+
+def _own_code(outer: ast.AST) -> Iterator[ast.AST]:
+    """What runs with `outer`: everything in it but the bodies of functions (their decorators and defaults run)."""
+    todo: list[ast.AST] = list(ast.iter_child_nodes(outer))
+    while todo:
+        node = todo.pop()
+        yield node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            todo += [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+        elif not isinstance(node, ast.Lambda):
+            todo += ast.iter_child_nodes(node)
+
+
 def slow_hot_files(sources: Sequence[Source], package: str) -> Iterator[Fault]:
     """sealer and opener run once a packet: no logging, and no isinstance."""
     modules = {source.module for source in sources}
@@ -334,6 +389,9 @@ RULES: tuple[Rule, ...] = (
     unbounded_queues,
     unfinished_marks,
     async_protocol,
+    awaited_sealing,
+    swallowed_cancellations,
+    trio_at_import,
     slow_hot_files,
     long_files,
     long_functions,

@@ -1,4 +1,4 @@
-"""For every test: nothing stays behind, and hypothesis draws the same examples each time."""
+"""For every test: nothing stays behind, no end of ours breaks an invariant, and hypothesis draws the same examples each time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from tests import support
+from trio_ssh.testing import watched
 
 hypothesis.settings.register_profile(
     "house",
@@ -42,6 +43,13 @@ def nothing_stays_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     if not request.node.stash.get(_failed, False):
         leaks = support.leaks_since(before, float(request.config.getini("settle_seconds")))
         assert not leaks, "left behind: " + ", ".join(leaks)
+
+
+@pytest.fixture(autouse=True)
+def invariants_hold() -> Iterator[None]:
+    """ASR-12: whatever connections a test makes in this process, a monitor watches P1 to P9 of every end that is the library's."""
+    with watched():
+        yield
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Both ends of a connection over memory streams: a client and a server, or two bare `Connection`s, with whatever between them misbehaves.
 
-Everything here runs on trio's mock clock. Each pair has a deadline far in the virtual future, so that a hang is a failure at once; each
-proves at its end that the server's tasks are gone and, unless told otherwise, that no channel was left on either side.
+The first two are `trio_ssh.testing`'s, with our options' names. Everything here runs on trio's mock clock. Each pair has a deadline far in
+the virtual future, so that a hang is a failure at once; each proves at its end that the server's tasks are gone and, unless told otherwise,
+that no channel was left on either side.
 """
 
 from __future__ import annotations
@@ -13,28 +14,31 @@ from typing import Any
 
 import attrs
 import trio
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import memory_stream_pair
 
 import trio_ssh
 from tests.wires import MisbehavingStream as MisbehavingStream
 from tests.wires import Streams
 from tests.wires import Wire as Wire
 from tests.wires import misbehaving as misbehaving
+from trio_ssh import testing
 from trio_ssh.connection.authentication import ClientPlan
 from trio_ssh.connection.channel import Channel
-from trio_ssh.connection.connection import ClientSide, Connection, ServerSide
+from trio_ssh.connection.connection import Connection
 from trio_ssh.connection.incoming import IncomingChannel
 from trio_ssh.connection.mux import Mux
+from trio_ssh.connection.sides import ClientSide, ServerSide
 from trio_ssh.protocol.auth_server import AuthAttempt
 from trio_ssh.server.authenticators import as_policy
+from trio_ssh.testing import HOST_KEY as HOST_KEY
+from trio_ssh.testing import QUICK as QUICK
+from trio_ssh.testing import USER_KEY as USER_KEY
+from trio_ssh.testing import ConnectionPair
+from trio_ssh.testing.pair import HANG_SECONDS
+from trio_ssh.testing.schedule import seed_schedule
 
-HOST_KEY = trio_ssh.PrivateKey.generate()
-USER_KEY = trio_ssh.PrivateKey.generate()
-QUICK = trio_ssh.Algorithms(kex=("curve25519-sha256",))
-"""The cheapest key exchange, for tests that make many."""
-
-NEVER = 10_000.0
-"""Virtual seconds: a test that gets there hangs. (Not more: idle connections change keys every hour.)"""
+Ends = ConnectionPair
+NEVER = HANG_SECONDS
 
 SMALLEST = trio_ssh.Limits(
     window_bytes=1,
@@ -132,50 +136,9 @@ async def check_works(client: trio_ssh.Client) -> None:
 # -- a client and a server -------------------------------------------------------------------------------------------------------------
 
 
-@attrs.define(eq=False)
-class Ends:
-    """A connected pair: `client`, what both observers saw, and how the server's connection ended."""
-
-    client_events: list[trio_ssh.Event] = attrs.field(factory=list)
-    server_events: list[trio_ssh.Event] = attrs.field(factory=list)
-    server_error: BaseException | None = None
-    server_scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    """Cancel it to stop the server."""
-    server_done: trio.Event = attrs.field(factory=trio.Event)
-    _client: trio_ssh.Client | None = None
-
-    @property
-    def client(self) -> trio_ssh.Client:
-        assert self._client is not None
-        return self._client
-
-    def rekeys(self) -> list[trio_ssh.RekeyCause]:
-        """Why the client's side thinks that each exchange behind the first began."""
-        return list(self.client.statistics().rekeys)
-
-    def channels_left(self) -> tuple[int, int]:
-        """Channels opened and not closed yet, as the client's and as the server's observer count them."""
-        return _balance(self.client_events), _balance(self.server_events)
-
-    async def check_no_channel_is_left(self) -> None:
-        await wait_all_tasks_blocked()
-        assert self.channels_left() == (0, 0), f"channels left: {self.channels_left()}"
-        assert self.client.statistics().channels == ()
-
-    @property
-    def server_cause(self) -> Exception | None:
-        """What the server's observer was told about the end."""
-        return next((e.cause for e in self.server_events if isinstance(e, trio_ssh.ConnectionEnded)), None)
-
-
-def _balance(events: list[trio_ssh.Event]) -> int:
-    opened = sum(isinstance(event, trio_ssh.ChannelOpened) for event in events)
-    return opened - sum(isinstance(event, trio_ssh.ChannelClosed) for event in events)
-
-
 def same_schedule_each_time() -> None:
-    """Trio shuffles the tasks that are ready: with the same seed a test takes the same way through them in each run."""
-    trio._core._run._r.seed(0)
+    """With the same seed a test takes the same way through the tasks that are ready in each run."""
+    seed_schedule(0)
 
 
 @asynccontextmanager
@@ -189,32 +152,11 @@ async def served(
     never: float = NEVER,
 ) -> AsyncIterator[Ends]:
     """A server on `stream`; behind the block its tasks are gone, or the test fails."""
-    ends = Ends()
-    same_schedule_each_time()
-
-    async def serve() -> None:
-        try:
-            with ends.server_scope:
-                await trio_ssh.serve_stream(
-                    handler,
-                    stream,
-                    host_keys=[HOST_KEY],
-                    authenticate=authenticate if authenticate is not None else trio_ssh.AuthorizedKeys.of([USER_KEY.public_key]),
-                    limits=limits,
-                    algorithms=algorithms,
-                    observer=ends.server_events.append,
-                )
-        except trio_ssh.SSHError as error:
-            ends.server_error = error
-        finally:
-            ends.server_done.set()
-
-    with trio.fail_after(never):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve)
-            yield ends
-            with trio.fail_after(200):
-                await ends.server_done.wait()
+    server = testing.open_server(
+        handler, stream, limits=limits, algorithms=algorithms, authenticate=authenticate, hang_seconds=never
+    )
+    async with server as ends:
+        yield ends
 
 
 def connecting(stream: trio.abc.Stream, **options: Any) -> trio_ssh.Connecting:
@@ -243,24 +185,17 @@ async def connected(
     never: float = NEVER,
 ) -> AsyncIterator[Ends]:
     """A client logged in to a server, both ours. `limits` are for both sides unless a side has its own."""
-    client_stream, server_stream = streams or memory_stream_pair()
-    async with (
-        served(
-            handler,
-            stream=server_stream,
-            limits=server_limits or limits,
-            algorithms=server_algorithms,
-            authenticate=authenticate,
-            never=never,
-        ) as ends,
-        connecting(
-            client_stream, algorithms=client_algorithms, limits=client_limits or limits, observer=ends.client_events.append
-        ) as client,
-    ):
-        ends._client = client
+    pair = testing.open_connection_pair(
+        handler,
+        streams=streams or memory_stream_pair(),
+        limits=(client_limits or limits, server_limits or limits),
+        algorithms=(client_algorithms, server_algorithms),
+        authenticate=authenticate,
+        leaves_channels=leaves_channels,
+        hang_seconds=never,
+    )
+    async with pair as ends:
         yield ends
-        if not leaves_channels:
-            await ends.check_no_channel_is_left()
 
 
 # -- two bare connections --------------------------------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ async def test_bulk(direction: str, autojump_clock: trio.testing.MockClock):
     assert sender_sends <= 4 * BULK_MIB + HANDFUL  # batches of 256 KiB
     assert receiver_sends <= BULK_MIB + HANDFUL
     assert cost.receives <= 5 * BULK_MIB + 2 * HANDFUL
-    assert cost.steps <= 36 * BULK_MIB  # both ends; five for a batch's way from a task to another one, and as many for the memory streams
+    assert cost.steps <= 36 * BULK_MIB + HANDFUL  # both ends; five for a batch's way from a task to another one, and as many for the memory streams
     assert cost.tasks <= 1
 
 
@@ -218,7 +218,7 @@ async def test_a_connection_from_its_first_byte_to_its_last(autojump_clock: trio
     with counting() as counts:
         async with pairs.connected(handle, streams=(client_end, server_end)) as ends:
             statistics = ends.client.statistics()
-    assert statistics.packets_sent <= 5  # KEXINIT, ECDH_INIT, NEWKEYS, SERVICE_REQUEST, USERAUTH_REQUEST
+    assert statistics.packets_sent <= 6  # KEXINIT, ECDH_INIT, NEWKEYS, EXT_INFO, SERVICE_REQUEST, USERAUTH_REQUEST
     assert statistics.packets_received <= 6  # KEXINIT, ECDH_REPLY, NEWKEYS, EXT_INFO, SERVICE_ACCEPT, USERAUTH_SUCCESS
     assert client_end.sends <= 5
     assert server_end.sends <= 5
@@ -227,7 +227,7 @@ async def test_a_connection_from_its_first_byte_to_its_last(autojump_clock: trio
 
 
 async def test_a_rekey(autojump_clock: trio.testing.MockClock):
-    async with metered() as meter:
+    async with metered(trio_ssh.Limits(rekeys_per_second=10**6)) as meter:
         with meter.measuring() as costs:
             for _ in range(TIMES):
                 await meter.client.rekey()

@@ -196,6 +196,11 @@ async def test_rekey_and_statistics(stage: Stage) -> None:
     assert sum(int(times) for times in re.findall(r"^keys renewed: +(\d+) x because", out, re.MULTILINE)) >= 3
 
 
+async def test_own_cipher(stage: Stage) -> None:
+    status, out, err = await run_example(stage, "own_cipher", "is all well?")
+    assert (status, out, err) == (0, "cipher: aes256-gcm-siv@example.com\nanswer: IS ALL WELL?\n", "")
+
+
 def as_client(stage: Stage, port: int, username: str) -> trio_ssh.Connecting:
     """A client of a server whose key we have not seen: it is this machine's own loopback."""
     return trio_ssh.connect(

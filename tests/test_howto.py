@@ -21,6 +21,7 @@ import trio
 import trio.testing
 
 import trio_ssh
+from tests.crypto.own import tables_put_back
 from trio_ssh.cli import ssh_arguments, sshd_arguments
 from trio_ssh.config import ssh_config, sshd_config
 
@@ -91,7 +92,7 @@ def test_every_function_of_the_page_is_run() -> None:
     tree = ast.parse("\n".join(blocks()))
     names = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
     used = set(re.findall(r"\bpage\.(\w+)", Path(__file__).read_text()))
-    assert names - used == {"right_password"}  # called by the policy
+    assert names - used == {"right_password", "start_x448", "Bzip2"}  # called by the policy, and by recipes
 
 
 async def test_commands_and_processes(stage: Stage, tmp_path: Path) -> None:
@@ -194,6 +195,37 @@ async def test_connections(stage: Stage) -> None:
     negotiated = await page.connect_carefully()
     assert (negotiated.cipher_client_to_server, negotiated.strict_kex) == ("aes256-gcm@openssh.com", True)
     assert await page.reachable() == "yes"
+
+
+async def test_algorithms_of_your_own(stage: Stage, tmp_path: Path) -> None:
+    page = stage.page
+    with tables_put_back():
+        page.register_own_algorithms()
+        wanted = page.own_algorithms()
+        host_key, user_key = (trio_ssh.PrivateKey.generate("ed448@example.com") for _ in range(2))
+        user_key.write_file(tmp_path / "key")
+        policy = trio_ssh.AuthorizedKeys.of([user_key.public_key])
+        handler = trio_ssh.run_command("cat", account=getpass.getuser())
+        start = partial(
+            trio_ssh.serve, handler, 0, host="127.0.0.1", host_keys=[host_key], authenticate=policy, algorithms=wanted
+        )
+        async with trio.open_nursery() as nursery:
+            listeners: list[trio.SocketListener] = await nursery.start(start)
+            for cipher in wanted.ciphers:
+                async with trio_ssh.connect(
+                    "127.0.0.1",
+                    listeners[0].socket.getsockname()[1],
+                    credentials=[trio_ssh.PrivateKeyFile(tmp_path / "key")],
+                    host_keys=page.pinned(host_key.public_key.to_openssh_line()),
+                    algorithms=attrs.evolve(wanted, ciphers=[cipher]),
+                ) as client:
+                    assert (await client.run_process("", input=bytes(100_000))).stdout == bytes(100_000)
+                    agreed = client.negotiated
+                assert (agreed.kex, agreed.host_key) == ("x448-sha3-512@example.com", "ed448@example.com")
+                assert agreed.cipher_client_to_server == cipher
+                assert agreed.mac_server_to_client == ("" if cipher.startswith("aes256-gcm-siv") else "hmac-sha3-256-etm@example.com")
+                assert agreed.compression_client_to_server == "bzip2@example.com"
+            nursery.cancel_scope.cancel()
 
 
 # --- what it says -------------------------------------------------------------------------------------------------------------------

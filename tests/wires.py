@@ -1,16 +1,25 @@
-"""Streams that misbehave: cut, stall or flip a bit at byte k, or give what comes in small pieces."""
+"""Streams that misbehave, over simulated ones: what happens to the bytes of one end can be set on a `Wire` at any moment."""
 
 from __future__ import annotations
 
+import math
+from typing import Any, Protocol
+
 import attrs
 import trio
-from trio.testing import memory_stream_pair
 
-Streams = tuple[trio.abc.Stream, trio.abc.Stream]
-"""The client's end, the server's end."""
+from trio_ssh.testing import Link, SimulatedNetwork, SimulatedStream
+from trio_ssh.testing.raw_peer import Streams as Streams
 
 
-@attrs.define(eq=False)
+def _tell_stream(wire: Wire, attribute: attrs.Attribute[Any], value: Any) -> Any:
+    """Called when a knob is turned: the stream goes by it from now on."""
+    if wire.stream is not None and attribute.name != "stream":
+        wire.stream.set_link(wire.link(**{attribute.name: value}))
+    return value
+
+
+@attrs.define(eq=False, on_setattr=_tell_stream)
 class Wire:
     """What happens to the bytes that one end sends. Positions count from the first byte sent; None means never."""
 
@@ -24,15 +33,42 @@ class Wire:
     """The receiver gets at most so many bytes at once."""
     stuck: bool = False
     """From `stall_at` on sending blocks; else what is sent is swallowed."""
-    count: int = 0
-    """Bytes sent so far."""
-    recorded: bytearray = attrs.field(factory=bytearray)
+    stream: SimulatedStream | None = None
+    """Whose bytes go by this wire."""
+
+    def link(self, **changed: Any) -> Link:
+        knobs = {name: getattr(self, name) for name in ("cut_at", "stall_at", "flip_at", "segment", "stuck")} | changed
+        return Link(buffer_bytes=math.inf, segment_bytes=knobs.pop("segment"), **knobs)
+
+    @property
+    def count(self) -> int:
+        """Bytes sent so far, lost ones included."""
+        return self.stream.bytes_sent if self.stream is not None else 0
+
+    @property
+    def recorded(self) -> bytearray:
+        """All that got through."""
+        return self.stream.recorded if self.stream is not None else bytearray()
+
+
+class Breakable(Protocol):
+    """``broken.set()`` is the end of both directions."""
+
+    def set(self) -> object: ...
+
+
+@attrs.frozen(eq=False)
+class Scissors:
+    stream: SimulatedStream
+
+    def set(self) -> None:
+        self.stream.cut()
 
 
 class MisbehavingStream(trio.abc.Stream):
-    """One end of a memory pair; `wire` is what its bytes go through, `incoming` the other end's wire."""
+    """Passes everything on to `inner`, so that a test can put something of its own in between, and says whether it was closed."""
 
-    def __init__(self, inner: trio.abc.Stream, wire: Wire, incoming: Wire, broken: trio.Event) -> None:
+    def __init__(self, inner: trio.abc.Stream, wire: Wire, incoming: Wire, broken: Breakable) -> None:
         self._inner = inner
         self._wire = wire
         self._incoming = incoming
@@ -40,55 +76,14 @@ class MisbehavingStream(trio.abc.Stream):
         self.closed = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        wire = self._wire
-        out = bytearray(data)
-        start, wire.count = wire.count, wire.count + len(out)
-        if self._broken.is_set():
-            await trio.lowlevel.checkpoint()
-            raise trio.BrokenResourceError("cut") from ConnectionResetError(104, "Connection reset by peer")
-        if wire.flip_at is not None and start <= wire.flip_at < wire.count:
-            out[wire.flip_at - start] ^= 1
-        ends = [k for k in (wire.cut_at, wire.stall_at) if k is not None and k < wire.count]
-        passed = out[: max(0, min(ends) - start)] if ends else out
-        wire.recorded += passed
-        if passed:
-            await self._inner.send_all(bytes(passed))
-        if wire.cut_at is not None and wire.count > wire.cut_at:
-            self._broken.set()
-            await trio.lowlevel.checkpoint()
-            raise trio.BrokenResourceError("cut") from ConnectionResetError(104, "Connection reset by peer")
-        if ends and wire.stuck:
-            await trio.sleep_forever()
-        await trio.lowlevel.checkpoint()
+        await self._inner.send_all(data)
+        await trio.lowlevel.checkpoint()  # so that two calls make two segments, mostly
 
     async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await self._inner.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        segment = self._incoming.segment
-        wanted = min(max_bytes or 65536, segment or 65536)
-        found: list[bytes] = []
-
-        async def receive() -> None:
-            found.append(bytes(await self._inner.receive_some(wanted)))
-            nursery.cancel_scope.cancel()
-
-        async def watch() -> None:
-            await self._broken.wait()
-            nursery.cancel_scope.cancel()
-
-        if self._incoming.cut_at is None and self._wire.cut_at is None:
-            data = bytes(await self._inner.receive_some(wanted))
-        else:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(receive)
-                nursery.start_soon(watch)
-            if not found:
-                raise trio.BrokenResourceError("cut") from ConnectionResetError(104, "Connection reset by peer")
-            data = found[0]
-        if not data and self._incoming.stall_at is not None and self._incoming.count > self._incoming.stall_at:
-            await trio.sleep_forever()
-        return data
+        return bytes(await self._inner.receive_some(min(max_bytes or 65536, self._incoming.segment or 65536)))
 
     async def aclose(self) -> None:
         self.closed = True
@@ -98,8 +93,10 @@ class MisbehavingStream(trio.abc.Stream):
 def misbehaving(
     client: Wire | None = None, server: Wire | None = None, inner: Streams | None = None
 ) -> tuple[MisbehavingStream, MisbehavingStream]:
-    """A pair whose client's bytes go through `client` and whose server's bytes go through `server`."""
-    one, other = inner or memory_stream_pair()
+    """A pair whose client's bytes go through `client` and whose server's bytes go through `server`. Of `inner`, only segments are small."""
     up, down = client or Wire(), server or Wire()
-    broken = trio.Event()
-    return MisbehavingStream(one, up, down, broken), MisbehavingStream(other, down, up, broken)
+    if inner is not None:
+        return MisbehavingStream(inner[0], up, down, trio.Event()), MisbehavingStream(inner[1], down, up, trio.Event())
+    one, other = SimulatedNetwork(record=True, passages=0).stream_pair(up.link(), down.link())
+    up.stream, down.stream = one, other
+    return MisbehavingStream(one, up, down, Scissors(one)), MisbehavingStream(other, down, up, Scissors(other))

@@ -7,7 +7,7 @@ from .client.connect import Connecting, connect, run_client
 from .client.credentials import Credential, Password, PrivateKeyCredential, PrivateKeyFile, default_credentials
 from .client.host_keys import AcceptNew, AskUser, HostKeyPolicy, HostKeyQuestion, KnownHosts, PinnedKeys, TrustAnyHostKey
 from .client.process import DISCARD, MERGE, PIPE, CompletedProcess, ExitSignalReport, Process, Stderr
-from .connection.authentication import ACCEPT, REFUSE, Authenticator, Signer, Verdict
+from .connection.authentication import ACCEPT, REFUSE, Authenticator, SignaturesByUser, Signer, Verdict
 from .connection.events import (
     AuthAttempted,
     ChannelClosed,
@@ -23,11 +23,14 @@ from .connection.events import (
 from .connection.statistics import ChannelStatistics, Statistics
 from .connection.terminal import Terminal
 from .connection.version import VERSION as __version__
+from .crypto.moduli import Moduli
 from .errors import (
     AuthenticationFailed,
     ChannelOpenFailure,
+    CompressionError,
     ConfigError,
     ConnectionLost,
+    CryptographyFailed,
     DecodeError,
     Disconnected,
     HostKeyChanged,
@@ -51,8 +54,11 @@ from .keys.key import PrivateKey, PublicKey
 from .protocol.auth_server import AuthAttempt
 from .protocol.limits import Limits
 from .protocol.negotiation import Algorithms, Negotiated
+from .protocol.role import Role
+from .protocol.source_penalties import SourcePenalties
 from .server.authenticators import AuthorizedKeys, Passwords, any_of
 from .server.login_shell import login_shell
+from .server.penalties import NOT_WELCOME, UNKNOWN_USER
 from .server.run_command import run_command
 from .server.serve import Handler, Services, serve, serve_listeners, serve_stream
 from .server.session import ServerSession
@@ -73,12 +79,14 @@ __all__ = [
     "ChannelStatistics",
     "Client",
     "CompletedProcess",
+    "CompressionError",
     "ConfigError",
     "Connecting",
     "ConnectionEnded",
     "ConnectionLost",
     "ConnectionOpened",
     "Credential",
+    "CryptographyFailed",
     "DISCARD",
     "DecodeError",
     "Disconnected",
@@ -99,6 +107,8 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "MERGE",
+    "Moduli",
+    "NOT_WELCOME",
     "Negotiated",
     "NegotiationError",
     "Observer",
@@ -119,14 +129,18 @@ __all__ = [
     "RekeyCause",
     "RemoteProtocolError",
     "RequestDenied",
+    "Role",
     "SSHError",
     "ServerSession",
     "Services",
+    "SignaturesByUser",
     "Signer",
+    "SourcePenalties",
     "Statistics",
     "Stderr",
     "Terminal",
     "TrustAnyHostKey",
+    "UNKNOWN_USER",
     "Verdict",
     "WrongPassphrase",
     "__version__",

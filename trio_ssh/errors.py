@@ -6,10 +6,11 @@ Streams raise trio's ``ClosedResourceError``, ``BrokenResourceError`` (``__cause
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 TEXT_BYTES_MAX = 1024
 
@@ -65,11 +66,39 @@ class IntegrityError(RemoteProtocolError):
         super().__init__(text, reason=5)
 
 
+class CompressionError(RemoteProtocolError):
+    """A compressed packet cannot be inflated, or only to more than is taken (RFC 4253 §6.2)."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, reason=6)
+
+
 class KeyExchangeError(RemoteProtocolError):
     """The peer's part of a key exchange is invalid: a bad public value, signature or hash (RFC 4253 §8)."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, reason=3)
+
+
+class CryptographyFailed(SSHError):
+    """Our own cryptography, or one that was registered, failed: no fault of the peer's. ``__cause__`` is what happened.
+
+    What state its keys are in cannot be known then, so that the connection ends.
+    """
+
+    def __init__(self, doing: str, error: BaseException) -> None:
+        super().__init__(f"cryptography failed while {doing}: {type(error).__name__}: {printable(str(error), 200)}")
+
+
+@contextmanager
+def failing_as(doing: str) -> Iterator[None]:
+    """What goes wrong in the block, and is no `SSHError`, is a `CryptographyFailed`. Cancellations pass."""
+    try:
+        yield
+    except SSHError:
+        raise
+    except Exception as error:
+        raise CryptographyFailed(doing, error) from error
 
 
 class NegotiationError(SSHError):

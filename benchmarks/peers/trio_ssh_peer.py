@@ -43,7 +43,8 @@ def serve(setup: Setup) -> None:
                     host_keys=[trio_ssh.PrivateKey.from_file(setup.host_key)],
                     authenticate=trio_ssh.AuthorizedKeys.from_file(f"{setup.user_key}.pub"),
                     algorithms=algorithms(setup),
-                    limits=trio_ssh.Limits(rekey_bytes=setup.rekey_bytes),
+                    # All clients come from one address, as fast as they can.
+                    limits=trio_ssh.Limits(rekey_bytes=setup.rekey_bytes, handshakes_per_source_per_second=None),
                     task_status=task_status,
                 )
             )

@@ -123,7 +123,6 @@ def test_bad_destinations(text):
         (["-A", "host"], "the option -A is not supported"),
         (["-L", "1:h:2", "host"], "the option -L is not supported"),
         (["-J", "jump", "host"], "the option -J is not supported"),
-        (["-C", "host"], "the option -C is not supported"),
         (["-z", "host"], "there is no option -z"),
         (["-p"], "the option -p needs a value"),
         (["-s", "host"], "-s needs the name of a subsystem"),

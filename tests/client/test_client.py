@@ -61,7 +61,7 @@ async def test_what_observers_see(autojump_clock):
     assert ends.client_events[-1] == trio_ssh.ConnectionEnded(None)
 
 
-async def test_closing(autojump_clock):
+async def test_tri_23_closing(autojump_clock):
     async with pairs.connected(leaves_channels=True) as ends:
         await ends.client.aclose()
         await ends.client.wait_closed()
@@ -71,7 +71,7 @@ async def test_closing(autojump_clock):
     assert (ends.server_cause.reason, ends.server_error) == (11, None)
 
 
-async def test_run_client_in_a_nursery(autojump_clock):
+async def test_tri_23_run_client_in_a_nursery(autojump_clock):
     client_stream, server_stream = memory_stream_pair()
     async with pairs.served(stream=server_stream), trio.open_nursery() as nursery:
         with trio.fail_after(10):
@@ -158,7 +158,7 @@ async def test_nothing_that_the_server_takes(autojump_clock):
         assert client_stream.closed
 
 
-async def test_the_host_key_is_checked_before_anything_secret_leaves(autojump_clock):
+async def test_a07_pol_04_the_host_key_is_checked_before_anything_secret_leaves(autojump_clock):
     """POL-04: no password, no signature, not even a user name."""
     for policy, error in (
         (trio_ssh.PinnedKeys([]), trio_ssh.HostKeyUnknown),
@@ -195,7 +195,7 @@ async def test_nothing_in_common(autojump_clock):
         assert any(isinstance(error, trio_ssh.NegotiationError) for error in errors)
 
 
-async def test_both_sides_demand_strict_key_exchange(autojump_clock):
+async def test_pol_01_both_sides_demand_strict_key_exchange(autojump_clock):
     strict = trio_ssh.Algorithms(kex=("curve25519-sha256",), require_strict_kex=True)
     async with pairs.connected(client_algorithms=strict, server_algorithms=strict) as ends:
         assert ends.client.negotiated.strict_kex

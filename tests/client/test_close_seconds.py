@@ -17,7 +17,7 @@ async def handler(session: trio_ssh.ServerSession) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.25, 1])
-async def test_leaving_takes_no_longer(seconds: float, autojump_clock: MockClock) -> None:
+async def test_tri_09_leaving_takes_no_longer(seconds: float, autojump_clock: MockClock) -> None:
     client_stream, server_stream = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(

@@ -169,7 +169,7 @@ async def test_closing_stdout_lets_the_process_go_on(autojump_clock):
             assert await process.wait() == 0
 
 
-async def test_output_that_nobody_reads_holds_its_process_and_no_other(autojump_clock):
+async def test_tri_11_pain_03_output_that_nobody_reads_holds_its_process_and_no_other(autojump_clock):
     """TRI-11, pain 3: one full channel, and the rest at full speed, rekeys included."""
     async with pairs.connected(limits=trio_ssh.Limits(window_bytes=10_000)) as ends, ends.client.open_process("source 1000000") as stalled:
         await wait_all_tasks_blocked()
@@ -205,7 +205,7 @@ async def test_waiting_and_reading_in_any_order(autojump_clock):
         assert await process.stdout.receive_some() == b""
 
 
-async def test_two_tasks_at_one_end(autojump_clock):
+async def test_tri_22_two_tasks_at_one_end(autojump_clock):
     """TRI-22."""
     async with (
         pairs.connected(limits=trio_ssh.Limits(window_bytes=100)) as ends,

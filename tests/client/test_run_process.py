@@ -160,7 +160,7 @@ async def test_cancelled_it_closes_the_channel_on_both_sides(autojump_clock):
 
 
 @pytest.mark.parametrize("stderr", list(trio_ssh.Stderr), ids=lambda stderr: stderr.name)
-async def test_the_connection_breaks_meanwhile(autojump_clock, stderr):
+async def test_flt_29_the_connection_breaks_meanwhile(autojump_clock, stderr):
     """One typed exception, whoever waited for what."""
     wire = pairs.Wire(cut_at=10**9)
     async with pairs.connected(streams=pairs.misbehaving(server=wire), leaves_channels=True) as ends:

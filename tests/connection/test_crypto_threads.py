@@ -1,4 +1,4 @@
-"""Slow key exchange maths: in threads of its own, with a bounded queue before them (hardening RES-07, TRI-18)."""
+"""Slow key exchange maths: in a thread, one computation at a time, with a bounded queue before it (hardening RES-07, TRI-18)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from trio_ssh import RemoteProtocolError
-from trio_ssh.connection.rekey_supervisor import THREADS, _run
+from trio_ssh.connection.slow_maths import run_in_turn
 
 
-async def test_quick_maths_needs_no_thread():
-    assert await _run(False, threading.get_ident, 0) == threading.get_ident()
-
-
-async def test_slow_maths_runs_in_a_thread():
-    assert await _run(True, threading.get_ident, 0) != threading.get_ident()
+async def test_tri_18_slow_maths_runs_in_a_thread():
+    assert await run_in_turn(threading.get_ident, 0) != threading.get_ident()
 
 
 @pytest.mark.parametrize("queue_max", [0, 2])
@@ -26,14 +22,51 @@ async def test_res_07_more_than_the_queue_takes_is_refused(queue_max: int):
     done = []
 
     async def compute() -> None:
-        done.append(await _run(True, lambda: gate.wait(60), queue_max))
+        done.append(await run_in_turn(lambda: gate.wait(60), queue_max))
 
     async with trio.open_nursery() as nursery:
-        for _ in range(THREADS + queue_max):
+        for _ in range(1 + queue_max):
             nursery.start_soon(compute)
         await wait_all_tasks_blocked()
         with pytest.raises(RemoteProtocolError, match="too many key exchanges") as refusal:
-            await _run(True, lambda: True, queue_max)
+            await run_in_turn(lambda: True, queue_max)
         assert refusal.value.reason == 12
         gate.set()
-    assert done == [True] * (THREADS + queue_max)
+    assert done == [True] * (1 + queue_max)
+
+
+async def test_res_07_whoever_is_logged_in_is_not_turned_away():
+    gate = threading.Event()
+    done = []
+
+    async def compute(queue_max: int | None) -> None:
+        done.append(await run_in_turn(lambda: gate.wait(60), queue_max))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(compute, 2)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(compute, None)
+        await wait_all_tasks_blocked()
+        gate.set()
+    assert done == [True] * 4
+
+
+async def test_tri_18_one_computation_at_a_time():
+    gate = threading.Event()
+    begun: list[int] = []
+    one_began = trio.Event()
+
+    def compute(number: int) -> None:
+        begun.append(number)
+        trio.from_thread.run_sync(one_began.set)
+        gate.wait(60)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(3):
+            nursery.start_soon(run_in_turn, lambda number=number: compute(number), None)
+        await one_began.wait()
+        await wait_all_tasks_blocked()
+        assert len(begun) == 1
+        gate.set()
+    assert len(begun) == 3

@@ -4,89 +4,26 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
 
 import trio_ssh
 from tests import pairs
+from tests.connection.stalling import all_of, send_all_of
 from tests.wires import Streams
 from trio_ssh.connection.channel import Channel
-
-
-class Narrow(pairs.MisbehavingStream):
-    """A stream that holds `room` bytes: a sender waits until they are taken."""
-
-    room = 4096
-
-    def __init__(self, inner: trio.abc.Stream) -> None:
-        super().__init__(inner, pairs.Wire(), pairs.Wire(), trio.Event())
-        self.other: Narrow | None = None
-        self._held = 0
-        self._space = trio.lowlevel.ParkingLot()
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        view = memoryview(bytes(data))
-        assert self.other is not None
-        while view:
-            while self.other._held >= self.room and not self.other.closed:
-                await self._space.park()
-            part = view[: max(1, self.room - self.other._held)]
-            self.other._held += len(part)
-            await super().send_all(part)
-            view = view[len(part) :]
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        data = await super().receive_some(max_bytes)
-        self._held -= len(data)
-        if self.other is not None:
-            self.other._space.unpark_all()
-        return data
-
-    async def aclose(self) -> None:
-        await super().aclose()
-        if self.other is not None:
-            self.other._space.unpark_all()
+from trio_ssh.testing import Link, SimulatedNetwork
 
 
 def narrow_pair() -> Streams:
-    one, other = map(Narrow, memory_stream_pair())
-    one.other, other.other = other, one
-    return one, other
+    """Streams that hold 4 KiB: a sender waits until they are taken."""
+    return SimulatedNetwork(link=Link(buffer_bytes=4096)).stream_pair()
 
 
 STREAMS = pytest.mark.parametrize("make_streams", [lockstep_stream_pair, narrow_pair], ids=["lockstep", "narrow"])
 
 
-async def send_all_of(channel: Channel, data: bytes) -> None:
-    await channel.send_all(data)
-    await channel.send_eof()
-
-
-async def check_all_of(channel: Channel, data: bytes) -> None:
-    received = bytearray()
-    async for chunk in channel:
-        received += chunk
-    assert received == data
-
-
 @STREAMS
-@pytest.mark.parametrize("rekey_bytes", [4096, 65536])
-async def test_both_ways_while_keys_change(autojump_clock, make_streams, rekey_bytes):
-    """TRI-12, pain 2: the reader goes on while a write is blocked, in the middle of a rekey of both sides as well."""
-    limits = trio_ssh.Limits(rekey_bytes=rekey_bytes, window_bytes=20_000)
-    up, down = pairs.pattern(400_000, "up"), pairs.pattern(400_000, "down")
-    async with pairs.muxes(client_limits=limits, server_limits=limits, streams=make_streams()) as ends:
-        async with trio.open_nursery() as nursery:
-            for _ in range(2):
-                ours, theirs = await ends.channel()
-                nursery.start_soon(send_all_of, ours, up)
-                nursery.start_soon(send_all_of, theirs, down)
-                nursery.start_soon(check_all_of, ours, down)
-                nursery.start_soon(check_all_of, theirs, up)
-        assert len(ends.client.statistics().rekeys) > 5
-
-
-@STREAMS
-async def test_two_of_us_flood_each_other_with_questions_and_data(autojump_clock, make_streams):
+async def test_tri_13_two_of_us_flood_each_other_with_questions_and_data(autojump_clock, make_streams):
     """TRI-13: it completes; neither reader ever waits for its own answers to leave."""
     data = pairs.pattern(200_000)
     async with pairs.muxes(streams=make_streams()) as ends:
@@ -95,7 +32,7 @@ async def test_two_of_us_flood_each_other_with_questions_and_data(autojump_clock
             ours, theirs = await ends.channel()
             for one, other in ((ours, theirs), (theirs, ours)):
                 nursery.start_soon(send_all_of, one, data)
-                nursery.start_soon(check_all_of, other, data)
+                nursery.start_soon(all_of, other, data)
             for mux in (ends.client_mux, ends.server.mux):
                 for _ in range(300):
                     nursery.start_soon(mux.probe)
@@ -110,7 +47,7 @@ async def expect_refusal(channel: Channel) -> None:
 
 
 @STREAMS
-async def test_one_channel_stands_still_and_the_others_do_not(autojump_clock, make_streams):
+async def test_tri_11_pain_03_one_channel_stands_still_and_the_others_do_not(autojump_clock, make_streams):
     """TRI-11: a full window on one channel, both ways; data, opens, questions and rekeys go on around it."""
     limits = trio_ssh.Limits(window_bytes=30_000, rekey_bytes=20_000)
     async with pairs.connected(limits=limits, streams=make_streams()) as ends:
@@ -128,7 +65,7 @@ async def test_one_channel_stands_still_and_the_others_do_not(autojump_clock, ma
 
 @STREAMS
 @pytest.mark.parametrize("who", ["client", "server"])
-async def test_leaving_while_everything_is_full(autojump_clock, make_streams, who):
+async def test_flt_02_leaving_while_everything_is_full(autojump_clock, make_streams, who):
     """Both ends send as much as they can and nobody reads: whoever leaves is out in time, and so is the other one (FLT-02, FLT-26)."""
 
     async def handler(session):

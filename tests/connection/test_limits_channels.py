@@ -25,7 +25,7 @@ from trio_ssh.wire.numbers import MessageNumber as M
 from trio_ssh.wire.transport import Ping
 
 
-async def test_sessions(autojump_clock):
+async def test_sm_122_sessions(autojump_clock):
     """SM-122: one too many is refused, and one that is closed makes room."""
     async with pairs.connected(server_limits=trio_ssh.Limits(sessions=2)) as ends:
         client = ends.client
@@ -38,7 +38,7 @@ async def test_sessions(autojump_clock):
         await pairs.check_works(client)
 
 
-async def test_sessions_that_ask_for_nothing_count(autojump_clock):
+async def test_sm_122_sessions_that_ask_for_nothing_count(autojump_clock):
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(sessions=2)):
         await raw.log_in()
@@ -49,7 +49,7 @@ async def test_sessions_that_ask_for_nothing_count(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_channels(autojump_clock):
+async def test_sm_122_c09_channels(autojump_clock):
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(channels=3)):
         await raw.log_in()
@@ -71,7 +71,7 @@ async def test_channels_of_a_client(autojump_clock):
         await pairs.check_works(ends.client)
 
 
-async def test_a_thousand_channels_fit(autojump_clock):
+async def test_res_10_a_thousand_channels_fit(autojump_clock):
     """ASR-06, RES-10: as many as `channels` says, and the windows granted stay within their total."""
     limits = trio_ssh.Limits(sessions=1024)
     async with pairs.muxes(server_limits=limits) as ends:
@@ -86,7 +86,7 @@ async def test_a_thousand_channels_fit(autojump_clock):
             await ends.channel()
 
 
-async def test_window_total_bytes(autojump_clock):
+async def test_res_10_window_total_bytes(autojump_clock):
     """Granted windows never exceed the total, and what is given back can be granted again."""
     limits = trio_ssh.Limits(window_bytes=1000, window_total_bytes=3500, channel_packet_bytes=1000, channels=3)
     async with pairs.muxes(client_limits=limits) as ends:
@@ -97,7 +97,7 @@ async def test_window_total_bytes(autojump_clock):
                 await ours.aclose()
 
 
-async def test_window_total_bytes_that_leave_no_room(autojump_clock):
+async def test_res_10_window_total_bytes_that_leave_no_room(autojump_clock):
     limits = trio_ssh.Limits(window_bytes=1000, window_total_bytes=1500, channel_packet_bytes=1000, channels=10)
     async with pairs.connected(client_limits=limits) as ends:
         async with ends.client.open_process("sleep"):
@@ -112,7 +112,7 @@ async def test_window_total_bytes_that_leave_no_room(autojump_clock):
 
 
 @pytest.mark.parametrize("extended", [False, True])
-async def test_window_bytes(autojump_clock, extended):
+async def test_sm_135_sm_140_res_09_window_bytes(autojump_clock, extended):
     """SM-135, SM-140: the window may be used to the last byte and not further; stderr shares it."""
     for over in (0, 1):
         raw, stream = raw_client()
@@ -142,7 +142,7 @@ async def read_nothing(session):
     await trio.sleep_forever()
 
 
-async def test_channel_packet_bytes(autojump_clock):
+async def test_sm_136_channel_packet_bytes(autojump_clock):
     """SM-136."""
     for size, fits in ((500, True), (501, False)):
         raw, stream = raw_client()
@@ -158,7 +158,7 @@ async def test_channel_packet_bytes(autojump_clock):
 
 
 @pytest.mark.parametrize(("theirs", "ours", "expected"), [(100, 1000, 100), (1000, 100, 100), (1, 1000, 1)])
-async def test_channel_packet_bytes_out(autojump_clock, theirs, ours, expected):
+async def test_res_19_channel_packet_bytes_out(autojump_clock, theirs, ours, expected):
     """RES-19: neither what the peer takes nor what we want to send is exceeded."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(channel_packet_bytes_out=ours)):
@@ -173,7 +173,7 @@ async def test_channel_packet_bytes_out(autojump_clock, theirs, ours, expected):
         await raw.stream.aclose()
 
 
-async def test_a_peer_that_grants_one_byte_at_a_time(autojump_clock):
+async def test_res_18_a_peer_that_grants_one_byte_at_a_time(autojump_clock):
     """RES-18."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS):
@@ -187,7 +187,7 @@ async def test_a_peer_that_grants_one_byte_at_a_time(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_a_window_past_its_bound(autojump_clock):
+async def test_sm_141_c06_a_window_past_its_bound(autojump_clock):
     """SM-141."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS):
@@ -200,7 +200,7 @@ async def test_a_window_past_its_bound(autojump_clock):
 
 
 @pytest.mark.parametrize("question", [Ping(bytes(1000)), GlobalRequest("x" * 20, True), b"\xfa"], ids=["ping", "global request", "unknown"])
-async def test_reply_queue_bytes(autojump_clock, question):
+async def test_res_12_res_13_res_15_tri_13_reply_queue_bytes(autojump_clock, question):
     """RES-12, RES-13, TRI-13: a peer that asks and does not read is cut off, and nobody waits for it."""
     wire = pairs.Wire(stuck=True)
     server_stream, client_stream = pairs.misbehaving(wire)
@@ -225,7 +225,7 @@ async def test_reply_queue_bytes_of_a_peer_that_reads(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_opens_without_reading_the_answers(autojump_clock):
+async def test_res_12_opens_without_reading_the_answers(autojump_clock):
     """RES-12: opening is answered as well, and the answers count."""
     wire = pairs.Wire(stuck=True)
     server_stream, client_stream = pairs.misbehaving(wire)
@@ -241,7 +241,7 @@ async def test_opens_without_reading_the_answers(autojump_clock):
     assert isinstance(ends.server_cause, trio_ssh.RemoteProtocolError)
 
 
-async def test_rekey_out_bytes(autojump_clock):
+async def test_res_21_rekey_out_bytes(autojump_clock):
     """What we want to say during a rekey that the peer does not answer is bounded: whoever says it waits, or the peer is cut off."""
     raw, stream = raw_client()
     limits = trio_ssh.Limits(rekey_out_bytes=1000, reply_queue_bytes=2000, rekey_answer_seconds=50)

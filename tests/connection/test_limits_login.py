@@ -18,7 +18,7 @@ from trio_ssh.wire.transport import Debug, ExtInfo, Ignore, KexInit, Ping, Servi
 from trio_ssh.wire.userauth import UserauthBanner, UserauthFailure, UserauthRequest, UserauthSuccess
 
 
-async def test_auth_failures(autojump_clock):
+async def test_sm_097_auth_failures(autojump_clock):
     """SM-097."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(auth_failures=3)) as ends:
@@ -32,7 +32,7 @@ async def test_auth_failures(autojump_clock):
     assert isinstance(ends.server_error, trio_ssh.RemoteProtocolError)
 
 
-async def test_auth_requests(autojump_clock):
+async def test_sm_097_res_22_auth_requests(autojump_clock):
     """SM-097, RES-22: questions about keys cost nothing but count here."""
     raw, stream = raw_client()
     limits = trio_ssh.Limits(auth_requests=10)
@@ -49,7 +49,7 @@ async def test_auth_requests(autojump_clock):
         await raw.expect_disconnect(2)
 
 
-async def test_auth_requests_of_a_client(autojump_clock):
+async def test_b20_auth_requests_of_a_client(autojump_clock):
     """B20: a server that always wants one more try."""
     raw, stream = raw_server()
 
@@ -78,7 +78,7 @@ async def tolerate_end(function):
         pass
 
 
-async def test_auth_messages_waiting(autojump_clock):
+async def test_b05_auth_messages_waiting(autojump_clock):
     async def slow(attempt):
         await trio.sleep(10)
         return trio_ssh.REFUSE
@@ -91,7 +91,7 @@ async def test_auth_messages_waiting(autojump_clock):
     assert isinstance(ends.server_error, trio_ssh.RemoteProtocolError)
 
 
-async def test_pipelined_requests_are_decided_one_after_another(autojump_clock):
+async def test_b05_tri_16_pipelined_requests_are_decided_one_after_another(autojump_clock):
     """B05, TRI-16: in order, and nothing behind the success is asked about."""
     asked = []
 
@@ -112,7 +112,7 @@ async def test_pipelined_requests_are_decided_one_after_another(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_connection_messages_before_success_are_never_queued(autojump_clock):
+async def test_sm_105_connection_messages_before_success_are_never_queued(autojump_clock):
     """SM-105."""
     opened = []
 
@@ -131,7 +131,7 @@ async def test_connection_messages_before_success_are_never_queued(autojump_cloc
     assert opened == []
 
 
-async def test_auth_requests_after_success(autojump_clock):
+async def test_sm_104_auth_requests_after_success(autojump_clock):
     """SM-104: dropped without an answer, up to a point."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(auth_requests_after_success=4)):
@@ -143,7 +143,7 @@ async def test_auth_requests_after_success(autojump_clock):
 
 
 @pytest.mark.parametrize("noise", [Ignore(b""), Debug(False, ""), Unimplemented(0), Ping(b"")], ids=lambda m: type(m).__name__)
-async def test_preauth_noise_packets(autojump_clock, noise):
+async def test_res_15_a10_preauth_noise_packets(autojump_clock, noise):
     """RES-15, A10."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(preauth_noise_packets=20)):
@@ -154,7 +154,7 @@ async def test_preauth_noise_packets(autojump_clock, noise):
         await raw.expect_disconnect(2)
 
 
-async def test_preauth_noise_of_a_server(autojump_clock):
+async def test_res_15_a10_preauth_noise_of_a_server(autojump_clock):
     raw, stream = raw_server()
 
     async def noisy():
@@ -170,7 +170,7 @@ async def test_preauth_noise_of_a_server(autojump_clock):
 
 
 @pytest.mark.parametrize(("password", "fits"), [("x" * 10, True), ("x" * 11, False)])
-async def test_password_bytes(autojump_clock, password, fits):
+async def test_b10_password_bytes(autojump_clock, password, fits):
     asked = []
 
     async def policy(attempt):
@@ -187,7 +187,7 @@ async def test_password_bytes(autojump_clock, password, fits):
 
 
 @pytest.mark.parametrize(("name", "fits"), [("ä" * 5, True), ("ä" * 6, False)])
-async def test_username_bytes(autojump_clock, name, fits):
+async def test_sm_093_username_bytes(autojump_clock, name, fits):
     asked = []
 
     async def policy(attempt):
@@ -203,7 +203,7 @@ async def test_username_bytes(autojump_clock, name, fits):
         await raw.stream.aclose()
 
 
-async def test_auth_failure_seconds(autojump_clock):
+async def test_b09_auth_failure_seconds(autojump_clock):
     """B09: a refusal takes its time, whatever it is for; an answer to a yes does not."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(auth_failure_seconds=2)):
@@ -221,7 +221,7 @@ async def test_auth_failure_seconds(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_banners_and_banner_bytes(autojump_clock):
+async def test_sm_108_banners_and_banner_bytes(autojump_clock):
     """SM-108."""
     shown: list[str] = []
     for count, fits in ((3, True), (4, False)):
@@ -250,7 +250,7 @@ async def test_banners_and_banner_bytes(autojump_clock):
                         pytest.fail("let in")
 
 
-async def test_ext_info_entries(autojump_clock):
+async def test_sm_086_ext_info_entries(autojump_clock):
     """SM-086."""
     for count, fits in ((5, True), (6, False)):
         raw, stream = raw_client()
@@ -264,7 +264,7 @@ async def test_ext_info_entries(autojump_clock):
                 await raw.expect_disconnect(2)
 
 
-async def test_packet_bytes_before_and_after_authentication(autojump_clock):
+async def test_sm_021_packet_bytes_before_and_after_authentication(autojump_clock):
     """SM-021: one byte more than is taken is the end, at once; behind the login more is taken."""
     limits = trio_ssh.Limits(packet_bytes_preauth=10_000, packet_bytes=20_000)
     for preauth, size, fits in ((True, 9_000, True), (True, 10_100, False), (False, 19_000, True), (False, 20_100, False)):
@@ -281,7 +281,7 @@ async def test_packet_bytes_before_and_after_authentication(autojump_clock):
                 assert isinstance(ends.server_cause, trio_ssh.RemoteProtocolError)
 
 
-async def test_identification_lines(autojump_clock):
+async def test_sm_010_sm_015_identification_lines(autojump_clock):
     """SM-010, SM-015."""
     limits = trio_ssh.Limits(identification_line_bytes=20, identification_pre_lines=2, identification_pre_bytes=100)
     for sent, fits in (
@@ -313,7 +313,7 @@ async def test_identification_lines(autojump_clock):
                         pytest.fail("connected")
 
 
-async def test_kexinit_names_and_list_bytes(autojump_clock):
+async def test_sm_044_kexinit_names_and_list_bytes(autojump_clock):
     """SM-044."""
     limits = trio_ssh.Limits(kexinit_names=20, kexinit_list_bytes=300)
     for kex, fits in (

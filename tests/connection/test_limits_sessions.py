@@ -33,7 +33,7 @@ async def answers(raw: RawPeer, channel: int, *requests: tuple[str, object]) -> 
 OK, NO = M.CHANNEL_SUCCESS, M.CHANNEL_FAILURE
 
 
-async def test_env_vars(autojump_clock):
+async def test_sm_152_env_vars(autojump_clock):
     """SM-152."""
     seen = []
 
@@ -59,7 +59,7 @@ async def test_env_vars(autojump_clock):
     assert seen == [{"LC_ONE": "1", "LC_TWO": "\udcff"}]
 
 
-async def test_pty_modes_bytes(autojump_clock):
+async def test_sm_151_pty_modes_bytes(autojump_clock):
     """SM-151."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(pty_modes_bytes=10)):
@@ -76,7 +76,7 @@ async def test_pty_modes_bytes(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_exec_bytes(autojump_clock):
+async def test_sm_150_exec_bytes(autojump_clock):
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(exec_bytes=10)):
         await raw.log_in()
@@ -86,7 +86,7 @@ async def test_exec_bytes(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_signals_that_nobody_reads(autojump_clock):
+async def test_sm_153_signals_that_nobody_reads(autojump_clock):
     """They are not queued without bound; and before a program runs there is nothing to signal (SM-153)."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS):
@@ -99,7 +99,7 @@ async def test_signals_that_nobody_reads(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_requests_that_are_no_requests_of_a_session(autojump_clock):
+async def test_sm_133_sm_150_sm_154_sm_157_requests_that_are_no_requests_of_a_session(autojump_clock):
     """SM-133, SM-150, SM-154, SM-157."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS):

@@ -22,7 +22,7 @@ from trio_ssh.wire.numbers import MessageNumber as M
 from trio_ssh.wire.transport import Ignore, ServiceRequest
 
 
-async def test_identification_seconds(autojump_clock):
+async def test_sm_017_res_01_identification_seconds(autojump_clock):
     """SM-017: nothing at all comes."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, limits=trio_ssh.Limits(identification_seconds=7)) as ends:
@@ -31,7 +31,7 @@ async def test_identification_seconds(autojump_clock):
     assert isinstance(ends.server_error, trio_ssh.RemoteProtocolError)
 
 
-async def test_identification_seconds_of_a_client(autojump_clock):
+async def test_sm_017_identification_seconds_of_a_client(autojump_clock):
     _, stream = raw_server()
     with pytest.raises(trio_ssh.RemoteProtocolError, match="identify itself within 7 s"):
         async with pairs.connecting(stream, limits=trio_ssh.Limits(identification_seconds=7)):
@@ -40,7 +40,7 @@ async def test_identification_seconds_of_a_client(autojump_clock):
 
 
 @pytest.mark.parametrize("role", list(Role), ids=lambda role: role.name)
-async def test_identification_is_given_its_time_in_all_not_for_each_byte(autojump_clock, role):
+async def test_res_02_identification_is_given_its_time_in_all_not_for_each_byte(autojump_clock, role):
     """RES-02: one byte a second."""
 
     async def drip(raw: RawPeer) -> None:
@@ -69,7 +69,7 @@ async def test_identification_is_given_its_time_in_all_not_for_each_byte(autojum
 
 
 @pytest.mark.parametrize("sends_kexinit", [False, True])
-async def test_kex_seconds(autojump_clock, sends_kexinit):
+async def test_res_03_kex_seconds(autojump_clock, sends_kexinit):
     """RES-03: the peer stops in the middle of the first exchange."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, limits=trio_ssh.Limits(kex_seconds=5)) as ends:
@@ -81,7 +81,7 @@ async def test_kex_seconds(autojump_clock, sends_kexinit):
     assert isinstance(ends.server_error, trio_ssh.RemoteProtocolError)
 
 
-async def test_kex_seconds_of_a_client(autojump_clock):
+async def test_res_03_kex_seconds_of_a_client(autojump_clock):
     raw, stream = raw_server()
     await raw.send_bytes(b"SSH-2.0-raw\r\n")
     with pytest.raises(trio_ssh.RemoteProtocolError, match="within 5 s"):
@@ -108,7 +108,7 @@ async def test_a_slow_host_key_policy_does_not_cost_the_server_its_time(autojump
 
 
 @pytest.mark.parametrize("stage", ["before the service request", "after it", "after a refusal"])
-async def test_login_seconds(autojump_clock, stage):
+async def test_sm_110_res_03_login_seconds(autojump_clock, stage):
     """SM-110: in all, whatever the client does meanwhile."""
     raw, stream = raw_client()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(login_seconds=30)) as ends:
@@ -125,7 +125,7 @@ async def test_login_seconds(autojump_clock, stage):
     assert "log in within 30 s" in str(ends.server_error)
 
 
-async def test_login_seconds_and_a_policy_that_takes_longer(autojump_clock):
+async def test_tri_17_login_seconds_and_a_policy_that_takes_longer(autojump_clock):
     """TRI-17: what is decided behind the deadline lets nobody in."""
 
     async def slow(attempt):
@@ -142,7 +142,7 @@ async def test_login_seconds_and_a_policy_that_takes_longer(autojump_clock):
     assert isinstance(ends.server_error, trio_ssh.ConnectionLost)
 
 
-async def test_rekey_answer_seconds(autojump_clock):
+async def test_res_21_a29_rekey_answer_seconds(autojump_clock):
     """RES-21: the peer never answers our KEXINIT and reads nothing; whoever sends is told."""
     raw, stream = raw_client()
     ended = []
@@ -163,7 +163,7 @@ async def test_rekey_answer_seconds(autojump_clock):
     assert isinstance(ends.server_cause, trio_ssh.RemoteProtocolError)
 
 
-async def test_rekey_inbound_bytes(autojump_clock):
+async def test_res_21_a29_rekey_inbound_bytes(autojump_clock):
     """RES-21: the peer goes on sending instead of answering our KEXINIT."""
     raw, stream = raw_client()
     received = []
@@ -187,7 +187,7 @@ async def test_rekey_inbound_bytes(autojump_clock):
     assert isinstance(ends.server_cause, trio_ssh.RemoteProtocolError)
 
 
-async def test_rekey_inbound_bytes_behind_a_rekey_that_begins_with_the_login(autojump_clock):
+async def test_res_21_rekey_inbound_bytes_behind_a_rekey_that_begins_with_the_login(autojump_clock):
     """The same for a client whose budget is spent by the login itself."""
     raw, stream = raw_server()
     limits = trio_ssh.Limits(rekey_inbound_bytes=50_000, rekey_bytes=16)
@@ -213,7 +213,7 @@ async def test_rekey_inbound_bytes_behind_a_rekey_that_begins_with_the_login(aut
             stopped.set()
 
 
-async def test_keepalive_with_a_dead_peer(autojump_clock):
+async def test_flt_01_pain_05_keepalive_with_a_dead_peer(autojump_clock):
     """FLT-01: the connection is given up at interval x (count + 1), and everybody who waits is told."""
     limits = trio_ssh.Limits(keepalive_seconds=10, keepalive_misses=3)
     wire = pairs.Wire()
@@ -245,7 +245,7 @@ async def test_keepalive_with_a_peer_that_is_silent_but_there(autojump_clock):
             await pairs.check_works(ends.client)
 
 
-async def test_keepalive_with_a_slow_but_healthy_peer(autojump_clock):
+async def test_flt_04_pain_05_keepalive_with_a_slow_but_healthy_peer(autojump_clock):
     """FLT-04: a packet of 30 KiB at 1 KiB a second takes half a minute, and all the while bytes arrive."""
 
     class Slow(pairs.MisbehavingStream):
@@ -261,7 +261,7 @@ async def test_keepalive_with_a_slow_but_healthy_peer(autojump_clock):
         assert len((await ends.client.run_process("source 90000")).stdout) == 90_000
 
 
-async def test_keepalive_answers_stay_in_order_with_other_replies(autojump_clock):
+async def test_tri_15_c01_keepalive_answers_stay_in_order_with_other_replies(autojump_clock):
     """C01, TRI-15: questions of the keepalive and pings that are cancelled take their own answers along."""
     limits = trio_ssh.Limits(keepalive_seconds=1, keepalive_misses=5)
     async with pairs.connected(client_limits=limits) as ends:
@@ -275,7 +275,7 @@ async def test_keepalive_answers_stay_in_order_with_other_replies(autojump_clock
 
 
 @pytest.mark.parametrize("how", ["silent", "stuck"])
-async def test_close_seconds(autojump_clock, how):
+async def test_tri_09_asr_09_close_seconds(autojump_clock, how):
     """TRI-09, ASR-09: leaving takes five seconds at most, whatever the peer does, with open channels and data to send."""
     wire = pairs.Wire(stuck=how == "stuck")
     client_stream, server_stream = pairs.misbehaving(wire)
@@ -304,7 +304,7 @@ async def swallow(function, *arguments):
         await function(*arguments)
 
 
-async def test_close_seconds_when_cancelled(autojump_clock):
+async def test_tri_09_asr_09_close_seconds_when_cancelled(autojump_clock):
     """The body is cancelled, the peer is dead: out within five seconds."""
     wire = pairs.Wire(stuck=True)
     client_stream, server_stream = pairs.misbehaving(wire)
@@ -318,7 +318,7 @@ async def test_close_seconds_when_cancelled(autojump_clock):
         ends.server_scope.cancel()
 
 
-async def test_channel_linger_seconds(autojump_clock):
+async def test_sm_149_channel_linger_seconds(autojump_clock):
     """SM-149: the peer never answers our CLOSE. The id stays taken, and is never used again."""
     raw, stream = raw_server()
     limits = trio_ssh.Limits(channel_linger_seconds=3)

@@ -98,7 +98,7 @@ async def test_two_channels_confirmed_under_one_number(autojump_clock):
     assert all("in use" in str(error) for error in errors)
 
 
-async def test_a_confirmation_that_lets_nothing_through(autojump_clock):
+async def test_c05_a_confirmation_that_lets_nothing_through(autojump_clock):
     async def script(raw):
         ours = await confirm(raw, 0, maximum_packet_size=0)
         await raw.expect(M.CHANNEL_CLOSE)
@@ -124,7 +124,7 @@ async def test_an_open_that_is_refused(autojump_clock):
         assert client.statistics().channels == ()
 
 
-async def test_an_open_that_was_cancelled_and_is_granted_later_is_closed(autojump_clock):
+async def test_tri_15_pain_09_an_open_that_was_cancelled_and_is_granted_later_is_closed(autojump_clock):
     """TRI-15, pain 9."""
     go = trio.Event()
 
@@ -144,7 +144,7 @@ async def test_an_open_that_was_cancelled_and_is_granted_later_is_closed(autojum
         assert client.statistics().channels == ()
 
 
-async def test_replies_go_to_whom_they_are_for_when_some_are_cancelled(autojump_clock):
+async def test_tri_15_c01_replies_go_to_whom_they_are_for_when_some_are_cancelled(autojump_clock):
     """C01: the question that was given up takes its own answer along."""
 
     async def script(raw):
@@ -161,7 +161,7 @@ async def test_replies_go_to_whom_they_are_for_when_some_are_cancelled(autojump_
         assert await client.ping() == pytest.approx(20)
 
 
-async def test_answers_that_nobody_asked_for(autojump_clock):
+async def test_sm_112_sm_130_res_14_c01_answers_that_nobody_asked_for(autojump_clock):
     """SM-112, SM-130, RES-14: dropped; what comes behind them is none the wiser."""
 
     async def script(raw):
@@ -175,24 +175,24 @@ async def test_answers_that_nobody_asked_for(autojump_clock):
 
 
 RULES_BROKEN = {
-    "data behind EOF": lambda ours: [ChannelEof(ours), ChannelData(ours, b"x")],
-    "stderr behind EOF": lambda ours: [ChannelEof(ours), ChannelExtendedData(ours, 1, b"x")],
-    "data behind CLOSE": lambda ours: [ChannelClose(ours), ChannelData(ours, b"x")],
-    "CLOSE twice": lambda ours: [ChannelClose(ours), ChannelClose(ours)],
-    "exit-status twice": lambda ours: [ChannelRequest(ours, "exit-status", False, bytes(4))] * 2,
-    "exit-status cut": lambda ours: [ChannelRequest(ours, "exit-status", False, bytes(3))],
-    "data for nobody": lambda ours: [ChannelData(77, b"x")],
-    "EOF for nobody": lambda ours: [ChannelEof(77)],
-    "CLOSE for nobody": lambda ours: [ChannelClose(77)],
-    "a request for nobody": lambda ours: [ChannelRequest(77, "x", False)],
-    "a confirmation for nobody": lambda ours: [ChannelOpenConfirmation(77, 0, 0, 1)],
-    "a second confirmation": lambda ours: [ChannelOpenConfirmation(ours, 9, 0, 1)],
-    "a refusal behind the confirmation": lambda ours: [ChannelOpenFailureMessage(ours, 1, "")],
-    "data longer than its message": lambda ours: [b"\x5e" + ours.to_bytes(4, "big") + (5).to_bytes(4, "big") + b"x"],
-    "data cut off": lambda ours: [b"\x5e" + ours.to_bytes(4, "big")],
-    "a window too large": lambda ours: [ChannelWindowAdjust(ours, 2**32 - 1)],
-    "too much data": lambda ours: [ChannelData(ours, bytes(30_000))] * 100,
-    "too large a packet": lambda ours: [ChannelData(ours, bytes(32 * 1024 + 1))],
+    "sm_142-data behind EOF": lambda ours: [ChannelEof(ours), ChannelData(ours, b"x")],
+    "sm_143-stderr behind EOF": lambda ours: [ChannelEof(ours), ChannelExtendedData(ours, 1, b"x")],
+    "sm_147-data behind CLOSE": lambda ours: [ChannelClose(ours), ChannelData(ours, b"x")],
+    "sm_145-CLOSE twice": lambda ours: [ChannelClose(ours), ChannelClose(ours)],
+    "sm_154-exit-status twice": lambda ours: [ChannelRequest(ours, "exit-status", False, bytes(4))] * 2,
+    "sm_154-exit-status cut": lambda ours: [ChannelRequest(ours, "exit-status", False, bytes(3))],
+    "sm_128-data for nobody": lambda ours: [ChannelData(77, b"x")],
+    "sm_128-EOF for nobody": lambda ours: [ChannelEof(77)],
+    "sm_128-CLOSE for nobody": lambda ours: [ChannelClose(77)],
+    "sm_131-a request for nobody": lambda ours: [ChannelRequest(77, "x", False)],
+    "sm_125-a confirmation for nobody": lambda ours: [ChannelOpenConfirmation(77, 0, 0, 1)],
+    "sm_126-a second confirmation": lambda ours: [ChannelOpenConfirmation(ours, 9, 0, 1)],
+    "sm_126-a refusal behind the confirmation": lambda ours: [ChannelOpenFailureMessage(ours, 1, "")],
+    "sm_137-data longer than its message": lambda ours: [b"\x5e" + ours.to_bytes(4, "big") + (5).to_bytes(4, "big") + b"x"],
+    "sm_137-data cut off": lambda ours: [b"\x5e" + ours.to_bytes(4, "big")],
+    "sm_141-a window too large": lambda ours: [ChannelWindowAdjust(ours, 2**32 - 1)],
+    "sm_135-too much data": lambda ours: [ChannelData(ours, bytes(30_000))] * 100,
+    "sm_136-too large a packet": lambda ours: [ChannelData(ours, bytes(32 * 1024 + 1))],
     "a message without a number of its own": lambda ours: [b""],
     "a number out of place": lambda ours: [b"\x34"],
 }
@@ -245,7 +245,7 @@ async def wait_on(client: trio_ssh.Client, errors: list) -> None:
         pytest.fail("nothing was raised")
 
 
-async def test_data_under_way_when_we_close(autojump_clock):
+async def test_sm_148_data_under_way_when_we_close(autojump_clock):
     """SM-148: it is dropped, and the channel closes as if it had not come."""
 
     async def script(raw):
@@ -269,7 +269,7 @@ async def test_data_under_way_when_we_close(autojump_clock):
         assert client.statistics().channels == ()
 
 
-async def test_unread_data_is_read_behind_the_peers_close(autojump_clock):
+async def test_sm_146_unread_data_is_read_behind_the_peers_close(autojump_clock):
     """SM-146."""
 
     async def script(raw):
@@ -288,7 +288,7 @@ async def test_unread_data_is_read_behind_the_peers_close(autojump_clock):
         assert await process.wait() is None
 
 
-async def test_data_before_the_end_of_the_stream_is_read_before_the_error(autojump_clock):
+async def test_flt_29_data_before_the_end_of_the_stream_is_read_before_the_error(autojump_clock):
     """FLT-29: no EOF was said, so the end is no clean one."""
 
     async def script(raw):
@@ -306,7 +306,7 @@ async def test_data_before_the_end_of_the_stream_is_read_before_the_error(autoju
             await process.wait()
 
 
-async def test_eof_in_the_middle_of_a_packet(autojump_clock):
+async def test_tri_27_eof_in_the_middle_of_a_packet(autojump_clock):
     """TRI-27."""
 
     async def script(raw):
@@ -323,7 +323,7 @@ async def test_eof_in_the_middle_of_a_packet(autojump_clock):
 @pytest.mark.parametrize(
     ("kind", "reason"), [("nonsense@test", 3), ("x11", 1), ("session", 1), ("forwarded-tcpip", 1), ("direct-tcpip", 1)]
 )
-async def test_what_a_client_lets_a_server_open(autojump_clock, kind, reason):
+async def test_sm_117_sm_123_c10_what_a_client_lets_a_server_open(autojump_clock, kind, reason):
     """SM-117, SM-123: nothing."""
     seen = []
 
@@ -338,7 +338,7 @@ async def test_what_a_client_lets_a_server_open(autojump_clock, kind, reason):
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("nonsense@test", 3), ("x11", 1), ("forwarded-tcpip", 1)])
-async def test_what_a_server_refuses_to_open(autojump_clock, kind, reason):
+async def test_sm_117_sm_120_sm_121_what_a_server_refuses_to_open(autojump_clock, kind, reason):
     client_stream, server_stream = memory_stream_pair()
     raw = RawPeer(client_stream, Role.CLIENT)
     async with pairs.served(stream=server_stream, authenticate=PASSWORDS):

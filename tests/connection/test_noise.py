@@ -78,7 +78,7 @@ async def check_receive(channel: Channel, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(("segment", "size", "steps"), [(1, 1000, 100), (7, 5000, 300), (None, 200_000, 1000)])
-async def test_several_channels_both_ways(autojump_clock, segment, size, steps):
+async def test_flt_28_several_channels_both_ways(autojump_clock, segment, size, steps):
     chance = random.Random(1)
     streams = pairs.misbehaving(pairs.Wire(segment=segment), pairs.Wire(segment=segment))
     limits = trio_ssh.Limits(window_bytes=10_000)
@@ -95,7 +95,7 @@ async def test_several_channels_both_ways(autojump_clock, segment, size, steps):
 
 
 @pytest.mark.parametrize("rekey_bytes", [None, 2000])
-async def test_one_byte_segments_from_the_first_byte_on(autojump_clock, rekey_bytes):
+async def test_sm_030_flt_28_one_byte_segments_from_the_first_byte_on(autojump_clock, rekey_bytes):
     streams = pairs.misbehaving(pairs.Wire(segment=1), pairs.Wire(segment=1), inner=lockstep_stream_pair())
     limits = trio_ssh.Limits(rekey_bytes=rekey_bytes)
     async with pairs.connected(streams=streams, limits=limits) as ends:
@@ -103,7 +103,7 @@ async def test_one_byte_segments_from_the_first_byte_on(autojump_clock, rekey_by
         assert (await ends.client.run_process("echo", input=data)).stdout == data
 
 
-async def test_everything_in_one_segment(autojump_clock):
+async def test_sm_014_sm_030_everything_in_one_segment(autojump_clock):
     """SM-014, SM-030: a login and ten thousand packets sent without waiting for anything that need not be waited for."""
     client_stream, server_stream = memory_stream_pair()
     raw = RawPeer(client_stream, Role.CLIENT)
@@ -127,7 +127,7 @@ async def test_everything_in_one_segment(autojump_clock):
     assert received == b"".join(number.to_bytes(2, "big") for number in range(10_000))
 
 
-async def test_noise_before_and_during_authentication(autojump_clock):
+async def test_sm_161_noise_before_and_during_authentication(autojump_clock):
     """From the first NEWKEYS on all of it is legal, and a PING is answered only behind the login (SM-161)."""
     client_stream, server_stream = memory_stream_pair()
     raw = RawPeer(client_stream, Role.CLIENT)
@@ -152,7 +152,7 @@ def password(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("message", [Ignore(b"x"), Debug(False, "x"), Unimplemented(0), Ping(b"x")], ids=lambda m: type(m).__name__)
-async def test_noise_in_a_strict_first_exchange_is_illegal(autojump_clock, message):
+async def test_sm_034_sm_059_noise_in_a_strict_first_exchange_is_illegal(autojump_clock, message):
     """SM-059, SM-034: the marker was in both KEXINITs."""
     for before in (True, False):
         client_stream, server_stream = memory_stream_pair()
@@ -170,7 +170,7 @@ async def test_noise_in_a_strict_first_exchange_is_illegal(autojump_clock, messa
         assert isinstance(ends.server_error, trio_ssh.RemoteProtocolError)
 
 
-async def test_unknown_messages_are_answered_with_their_sequence_number(autojump_clock):
+async def test_sm_158_unknown_messages_are_answered_with_their_sequence_number(autojump_clock):
     """SM-158; in the middle of everything, and across a rekey that starts the numbers anew."""
     client_stream, server_stream = memory_stream_pair()
     raw = RawPeer(client_stream, Role.CLIENT)
@@ -185,7 +185,7 @@ async def test_unknown_messages_are_answered_with_their_sequence_number(autojump
         await raw.stream.aclose()
 
 
-async def test_noise_in_a_rekey(autojump_clock):
+async def test_sm_161_sm_162_noise_in_a_rekey(autojump_clock):
     """Legal between KEXINIT and NEWKEYS of a rekey, both ways, and answered by nothing (SM-161)."""
     client_stream, server_stream = memory_stream_pair()
     raw = RawPeer(client_stream, Role.CLIENT)
@@ -204,7 +204,7 @@ async def test_noise_in_a_rekey(autojump_clock):
         await raw.stream.aclose()
 
 
-async def test_a_million_empty_or_tiny_packets_are_no_million_objects(autojump_clock):
+async def test_sm_138_res_17_a_million_empty_or_tiny_packets_are_no_million_objects(autojump_clock):
     """SM-032, SM-138, RES-17, scaled down: what lies unread is one buffer."""
     client_stream, server_stream = memory_stream_pair()
     raw = RawPeer(client_stream, Role.CLIENT)

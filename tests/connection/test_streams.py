@@ -19,7 +19,7 @@ WINDOW = 4096
 CLOGGED = trio_ssh.Limits(sessions=1000, window_bytes=WINDOW)
 
 
-async def test_channels_are_half_closeable_streams(autojump_clock):
+async def test_tri_22_channels_are_half_closeable_streams(autojump_clock):
     async with pairs.muxes(server_limits=MANY) as ends, pairs.muxes(client_limits=CLOGGED, server_limits=CLOGGED) as small_ends:
 
         async def clogged():
@@ -32,13 +32,13 @@ async def test_channels_are_half_closeable_streams(autojump_clock):
 
 
 @pytest.mark.parametrize("rekey_bytes", [16, 4096])
-async def test_channels_are_half_closeable_streams_while_keys_change(autojump_clock, rekey_bytes):
+async def test_tri_22_channels_are_half_closeable_streams_while_keys_change(autojump_clock, rekey_bytes):
     limits = trio_ssh.Limits(sessions=1000, rekey_bytes=rekey_bytes)
     async with pairs.muxes(client_limits=limits, server_limits=limits) as ends:
         await check_half_closeable_stream(ends.channel, None)
 
 
-async def test_channels_are_half_closeable_streams_without_any_buffer(autojump_clock):
+async def test_tri_22_channels_are_half_closeable_streams_without_any_buffer(autojump_clock):
     streams = trio.testing.lockstep_stream_pair()
     async with pairs.muxes(server_limits=MANY, streams=streams) as ends:
         await check_half_closeable_stream(ends.channel, None)
@@ -92,7 +92,7 @@ async def process_pairs(limits: trio_ssh.Limits) -> AsyncIterator:
             over.set()
 
 
-async def test_processes_and_sessions_are_two_way_streams(autojump_clock):
+async def test_tri_22_processes_and_sessions_are_two_way_streams(autojump_clock):
     async with process_pairs(MANY) as make, process_pairs(CLOGGED) as make_small:
 
         async def clogged():

@@ -6,12 +6,13 @@ import struct
 from functools import partial
 
 from trio_ssh.crypto.packet_key import OpeningKey, SealingKey
-from trio_ssh.crypto.suites import SUPPORTED_CIPHERS, SUPPORTED_MACS, derive_keys, is_aead, make_opening_key, make_sealing_key
+from trio_ssh.crypto.suites import derive_keys, is_aead, make_opening_key, make_sealing_key, supported_ciphers, supported_macs
 
 MARGIN = 7  # bytes of something else before and behind each packet: odd, so that nothing is aligned by chance
 FILLER = 0xA5
 
-COMBINATIONS = [(cipher, mac) for cipher in SUPPORTED_CIPHERS for mac in (SUPPORTED_MACS if not is_aead(cipher) else SUPPORTED_MACS[:1])]
+MACS = supported_macs()
+COMBINATIONS = [(cipher, mac) for cipher in supported_ciphers() for mac in (MACS[:1] if is_aead(cipher) else MACS)]
 
 derive = partial(derive_keys, "sha256", b"\0\0\0\x03key", b"exchange hash of this connection", b"session id, 32 bytes, of its own")
 

@@ -1,7 +1,8 @@
-"""ChaCha20, Poly1305 and AES-GCM written out from their definitions: slow, and independent of the code under test."""
+"""ChaCha20, Poly1305, AES-GCM and ML-KEM's keys, written out from their definitions: slow, and independent of the code under test."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -79,3 +80,63 @@ def _gf_multiply(x: int, y: int) -> int:
 
 def xor(a: bytes, b: bytes) -> bytes:
     return bytes(x ^ y for x, y in zip(a, b, strict=True))
+
+
+_Q = 3329
+_ZETAS = [pow(17, int(f"{i:07b}"[::-1], 2), _Q) for i in range(128)]  # FIPS 203, appendix A
+
+
+def ml_kem_public_key(d: bytes, k: int) -> bytes:
+    """FIPS 203, algorithm 13 (K-PKE.KeyGen): the encapsulation key for the seed `d`; `k` is 3 for ML-KEM-768, 4 for ML-KEM-1024."""
+    seeds = hashlib.sha3_512(d + bytes([k])).digest()
+    rho, sigma = seeds[:32], seeds[32:]
+    s = [_ntt(_noise(sigma, n)) for n in range(k)]
+    e = [_ntt(_noise(sigma, k + n)) for n in range(k)]
+    rows = []
+    for i in range(k):
+        t = e[i]
+        for j in range(k):
+            t = [(a + b) % _Q for a, b in zip(t, _multiply_ntts(_sample_ntt(rho + bytes([j, i])), s[j]), strict=True)]
+        rows.append(sum(value << (12 * at) for at, value in enumerate(t)).to_bytes(384, "little"))
+    return b"".join(rows) + rho
+
+
+def _sample_ntt(seed: bytes) -> list[int]:
+    """Algorithm 7."""
+    stream = hashlib.shake_128(seed).digest(3 * 512)
+    numbers: list[int] = []
+    for at in range(0, len(stream), 3):
+        low, middle, high = stream[at : at + 3]
+        numbers += [d for d in (low + 256 * (middle % 16), middle // 16 + 16 * high) if d < _Q]
+    return numbers[:256]
+
+
+def _noise(seed: bytes, n: int) -> list[int]:
+    """Algorithm 8 for eta 2, which both parameter sets have for eta_1."""
+    bits = int.from_bytes(hashlib.shake_256(seed + bytes([n])).digest(128), "little")
+    quarters = [(bits >> (4 * i)) & 15 for i in range(256)]
+    return [((x & 1) + (x >> 1 & 1) - (x >> 2 & 1) - (x >> 3)) % _Q for x in quarters]
+
+
+def _ntt(f: list[int]) -> list[int]:
+    """Algorithm 9."""
+    f, i, length = list(f), 1, 128
+    while length >= 2:
+        for start in range(0, 256, 2 * length):
+            zeta = _ZETAS[i]
+            i += 1
+            for j in range(start, start + length):
+                t = zeta * f[j + length] % _Q
+                f[j + length], f[j] = (f[j] - t) % _Q, (f[j] + t) % _Q
+        length //= 2
+    return f
+
+
+def _multiply_ntts(f: list[int], g: list[int]) -> list[int]:
+    """Algorithms 11 and 12."""
+    product: list[int] = []
+    for i in range(128):
+        gamma = _ZETAS[64 + i // 2] * (1 if i % 2 == 0 else -1)
+        a, b, c, d = f[2 * i], f[2 * i + 1], g[2 * i], g[2 * i + 1]
+        product += [(a * c + b * d * gamma) % _Q, (a * d + b * c) % _Q]
+    return product

@@ -6,22 +6,27 @@ import hashlib
 import struct
 
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM1024PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR
+from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
 from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.crypto import reference
 from tests.crypto.packets import open_packet, seal
 from trio_ssh.crypto.aead import AESGCMOpeningKey, AESGCMSealingKey, ChaChaOpeningKey, ChaChaSealingKey
 from trio_ssh.crypto.ctr_hmac import EncryptAndMacSealingKey, EncryptThenMacSealingKey
-from trio_ssh.crypto.kex_dh import GROUP14_PRIME, GROUP16_PRIME, dh_share, generate_dh_key
-from trio_ssh.crypto.kex_ecdh import nist_share, x25519_share
-from trio_ssh.crypto.suites import CIPHERS, derive_keys
+from trio_ssh.crypto.dh_primes import GROUP14_PRIME, GROUP15_PRIME, GROUP16_PRIME, GROUP17_PRIME, GROUP18_PRIME
+from trio_ssh.crypto.kex import KEX, KexRecipe
+from trio_ssh.crypto.kex_dh import dh_share, generate_dh_key
+from trio_ssh.crypto.kex_ecdh import nist_share, x448_share, x25519_share
+from trio_ssh.crypto.suites import CIPHERS, MACS, derive_keys
 from trio_ssh.wire.primitives import mpint_bytes
 
 unhex = bytes.fromhex
@@ -33,6 +38,27 @@ def test_x25519_of_rfc_7748_section_6_1():
     assert alice.public == unhex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
     assert bob.public == unhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
     secret = unhex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
+    assert alice.finish(bob.public) == bob.finish(alice.public) == secret
+
+
+def test_x448_of_rfc_7748_section_6_2():
+    alice = x448_share(
+        X448PrivateKey.from_private_bytes(
+            unhex("9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28dd9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b")
+        )
+    )
+    bob = x448_share(
+        X448PrivateKey.from_private_bytes(
+            unhex("1c306a7ac2a0e2e0990b294470cba339e6453772b075811d8fad0d1d6927c120bb5ee8972b0d3e21374c9c921b09d1b0366f10b65173992d")
+        )
+    )
+    assert alice.public == unhex(
+        "9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c22c5d9bbc836647241d953d40c5b12da88120d53177f80e532c41fa0"
+    )
+    assert bob.public == unhex(
+        "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b43027d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609"
+    )
+    secret = unhex("07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282bb60c0b56fd2464c335543936521c24403085d59a449a5037514a879d")
     assert alice.finish(bob.public) == bob.finish(alice.public) == secret
 
 
@@ -96,7 +122,15 @@ def pi_times_two_to(power: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("prime", "bits", "offset"), [(GROUP14_PRIME, 2048, 124476), (GROUP16_PRIME, 4096, 240904)], ids=["group14", "group16"]
+    ("prime", "bits", "offset"),
+    [
+        (GROUP14_PRIME, 2048, 124476),
+        (GROUP15_PRIME, 3072, 1690314),
+        (GROUP16_PRIME, 4096, 240904),
+        (GROUP17_PRIME, 6144, 929484),
+        (GROUP18_PRIME, 8192, 4743158),
+    ],
+    ids=["group14", "group15", "group16", "group17", "group18"],
 )
 def test_primes_follow_the_formula_of_rfc_3526(prime, bits, offset):
     assert prime == (1 << bits) - (1 << (bits - 64)) - 1 + ((pi_times_two_to(bits - 130) + offset) << 64)
@@ -120,6 +154,43 @@ def test_ml_kem_is_that_of_fips_203_and_not_a_draft_of_it():
     )
     key = MLKEM768PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
     assert hashlib.sha3_256(key).hexdigest() == "e29020839d052fa372585627f8b59ee312ae414c979d825f06a6929a79625718"
+
+
+@pytest.mark.parametrize(("private_class", "k"), [(MLKEM768PrivateKey, 3), (MLKEM1024PrivateKey, 4)], ids=["768", "1024"])
+def test_ml_kem_agrees_with_the_reference(private_class, k):
+    for first in (0, 100, 200):
+        seed = bytes((first + i) % 256 for i in range(64))
+        ours = private_class.from_seed_bytes(seed).public_key().public_bytes_raw()
+        assert ours == reference.ml_kem_public_key(seed[:32], k)
+
+
+HYBRIDS = [  # RFC 10042 §2: name, ML-KEM, bytes of its ciphertext, curve, hash
+    ("mlkem768x25519-sha256", MLKEM768PrivateKey, 1088, None, "sha256"),
+    ("mlkem768nistp256-sha256", MLKEM768PrivateKey, 1088, ec.SECP256R1(), "sha256"),
+    ("mlkem1024nistp384-sha384", MLKEM1024PrivateKey, 1568, ec.SECP384R1(), "sha384"),
+]
+
+
+@pytest.mark.parametrize(("name", "private_class", "ciphertext_bytes", "curve", "hash_name"), HYBRIDS, ids=[row[0] for row in HYBRIDS])
+def test_hybrid_secrets_are_what_their_definition_says(name, private_class, ciphertext_bytes, curve, hash_name):
+    """A client by hand: C_INIT = C_PK2 || C_PK1, S_REPLY = S_CT2 || S_PK1, K = HASH(K_PQ || K_CL) as a string."""
+    kem = private_class.generate()
+    curve_key = ec.generate_private_key(curve) if curve else X25519PrivateKey.generate()
+    if isinstance(curve_key, X25519PrivateKey):
+        curve_public = curve_key.public_key().public_bytes_raw()
+    else:
+        curve_public = curve_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    recipe = KEX[name]
+    assert isinstance(recipe, KexRecipe)
+    reply, secret = recipe.respond(kem.public_key().public_bytes_raw() + curve_public)
+    ciphertext, theirs = reply[:ciphertext_bytes], reply[ciphertext_bytes:]
+    if isinstance(curve_key, X25519PrivateKey):
+        curve_secret = curve_key.exchange(X25519PublicKey.from_public_bytes(theirs))
+    else:
+        curve_secret = curve_key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(curve, theirs))
+        assert len(curve_secret) == curve.key_size // 8
+    digest = hashlib.new(hash_name, kem.decapsulate(ciphertext) + curve_secret).digest()
+    assert secret == len(digest).to_bytes(4, "big") + digest
 
 
 def test_key_derivation_of_nist_cavs():
@@ -172,8 +243,80 @@ RFC_3686 = [  # §6, vectors 1, 4 and 7: key, first counter block, plaintext, ci
 def test_aes_ctr_of_rfc_3686(name, key, counter, plaintext, ciphertext):
     recipe = CIPHERS[name]
     hmac = HMAC(bytes(32), hashes.SHA256())
-    sealing = EncryptThenMacSealingKey(recipe.encryptor(unhex(key), unhex(counter)), recipe.block_bytes, hmac)
+    sealing = EncryptThenMacSealingKey(recipe.encryptor(unhex(key), unhex(counter)), recipe.block_bytes, hmac, 32)
     assert seal(sealing, struct.pack(">I", 16) + unhex(plaintext), 0)[4:20] == unhex(ciphertext)
+
+
+SP_800_38A = [  # F.2.1, F.2.3, F.2.5: key and ciphertext of the four blocks below under IV 000102…0f
+    (
+        "aes128-cbc",
+        "2b7e151628aed2a6abf7158809cf4f3c",
+        "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b273bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
+    ),
+    (
+        "aes192-cbc",
+        "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+        "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a571b242012fb7ae07fa9baac3df102e008b0e27988598881d920a9e64f5615cd",
+    ),
+    (
+        "aes256-cbc",
+        "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+        "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b",
+    ),
+]
+SP_800_38A_PLAINTEXT = (
+    "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
+)
+
+
+@pytest.mark.parametrize(("name", "key", "ciphertext"), SP_800_38A, ids=[row[0] for row in SP_800_38A])
+def test_aes_cbc_of_nist_sp_800_38a(name, key, ciphertext):
+    recipe, iv = CIPHERS[name], bytes(range(16))
+    blocks = bytearray(unhex(SP_800_38A_PLAINTEXT))
+    view, encryptor, decryptor = memoryview(blocks), recipe.encryptor(unhex(key), iv), recipe.decryptor(unhex(key), iv)
+    for start, end in ((0, 16), (16, 64)):  # it runs on from packet to packet
+        assert encryptor.update_into(view[start:end], view[start:end]) == end - start
+    assert blocks.hex() == ciphertext
+    for start, end in ((0, 48), (48, 64)):
+        decryptor.update_into(view[start:end], view[start:end])
+    assert blocks.hex() == SP_800_38A_PLAINTEXT
+
+
+def test_3des_is_des_three_times():
+    def des(key: bytes, block: bytes, *, forward: bool) -> bytes:
+        context = Cipher(TripleDES(key * 3), ECB())
+        return (context.encryptor() if forward else context.decryptor()).update(block)
+
+    assert des(unhex("133457799bbcdff1"), unhex("0123456789abcdef"), forward=True).hex() == "85e813540f0ab405"
+    keys, iv = [unhex("0123456789abcdef"), unhex("23456789abcdef01"), unhex("456789abcdef0123")], bytes(range(1, 9))
+    plaintext = b"blocks of eight bytes, chained.."
+    expected, previous = b"", iv
+    for start in range(0, len(plaintext), 8):
+        block = des(keys[0], reference.xor(plaintext[start : start + 8], previous), forward=True)  # NIST SP 800-67 §3.1
+        previous = des(keys[2], des(keys[1], block, forward=False), forward=True)
+        expected += previous
+    recipe, buffer = CIPHERS["3des-cbc"], bytearray(plaintext)
+    recipe.encryptor(b"".join(keys), iv).update_into(memoryview(buffer), memoryview(buffer))
+    assert buffer == expected
+    recipe.decryptor(b"".join(keys), iv).update_into(memoryview(buffer), memoryview(buffer))
+    assert buffer == plaintext
+
+
+RFC_2202 = [  # §3, test cases 1, 2, 3 and 6
+    (b"\x0b" * 20, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+    (b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+    (b"\xaa" * 20, b"\xdd" * 50, "125d7342b9ac11cd91a39af48aa17b4f63f175d3"),
+    (b"\xaa" * 80, b"Test Using Larger Than Block-Size Key - Hash Key First", "aa4ae5e15272d00e95705637ce8a3b55ed402112"),
+]
+
+
+@pytest.mark.parametrize(("key", "data", "tag"), RFC_2202)
+def test_hmac_sha1_of_rfc_2202(key, data, tag):
+    recipe = MACS["hmac-sha1"]
+    assert (recipe.key_bytes, recipe.tag_bytes) == (20, 20)
+    cipher = Cipher(AES(bytes(16)), CTR(bytes(16))).encryptor()
+    sealing = EncryptAndMacSealingKey(cipher, 16, recipe.keyed(key), recipe.tag_bytes)
+    assert seal(sealing, data[4:], int.from_bytes(data[:4], "big"))[len(data) - 4 :].hex() == tag
 
 
 RFC_4231 = [  # §4: key, data; the first 4 bytes of the data stand where the sequence number does, the rest where the packet is
@@ -204,7 +347,7 @@ def test_hmac_of_rfc_4231(hash_name, index):
     key, data = RFC_4231[index]
     algorithm = hashes.SHA256() if hash_name == "sha256" else hashes.SHA512()
     cipher = Cipher(AES(bytes(16)), CTR(bytes(16))).encryptor()
-    sealing = EncryptAndMacSealingKey(cipher, 16, HMAC(key, algorithm))
+    sealing = EncryptAndMacSealingKey(cipher, 16, HMAC(key, algorithm), algorithm.digest_size)
     wire = seal(sealing, data[4:], int.from_bytes(data[:4], "big"))
     assert wire[len(data) - 4 :].hex() == RFC_4231_TAGS[hash_name][index]
 

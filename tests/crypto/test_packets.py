@@ -136,7 +136,16 @@ def test_a_tag_of_zeros_or_of_another_packet_is_refused(cipher, mac):
             open_packet(opening, wire[:-tag_bytes] + tag, 0)
 
 
-@pytest.mark.parametrize(("cipher", "mac"), [row for row in COMBINATIONS if row[0] in AEAD_CIPHERS or "etm" in row[1]])
+def is_in_clear(cipher: str, mac: str) -> bool:
+    """The length does not lie in a cipher block with what follows it."""
+    return cipher in AEAD_CIPHERS or "etm" in mac
+
+
+def is_chained(cipher: str) -> bool:
+    return cipher.endswith("-cbc")
+
+
+@pytest.mark.parametrize(("cipher", "mac"), [row for row in COMBINATIONS if is_in_clear(*row) and not is_chained(row[0])])
 def test_packets_of_any_length_can_be_opened_where_the_length_is_not_encrypted_with_them(cipher, mac):
     # A21: what the lengths mean is the opener's affair, and it must get to see them.
     sealing, opening = key_pair(cipher, mac)
@@ -145,7 +154,7 @@ def test_packets_of_any_length_can_be_opened_where_the_length_is_not_encrypted_w
         assert open_packet(opening, seal(sealing, packet, length), length) == packet[4:]
 
 
-@pytest.mark.parametrize(("cipher", "mac"), [row for row in COMBINATIONS if not (row[0] in AEAD_CIPHERS or "etm" in row[1])])
+@pytest.mark.parametrize(("cipher", "mac"), [row for row in COMBINATIONS if not is_in_clear(*row) and not is_chained(row[0])])
 def test_packets_of_any_length_can_be_opened_from_one_cipher_block_on(cipher, mac):
     sealing, opening = key_pair(cipher, mac)
     for length in range(12, 65):
@@ -153,14 +162,48 @@ def test_packets_of_any_length_can_be_opened_from_one_cipher_block_on(cipher, ma
         assert open_packet(opening, seal(sealing, packet, length), length) == packet[4:]
 
 
+@pytest.mark.parametrize(("cipher", "mac"), [row for row in COMBINATIONS if is_chained(row[0])])
+def test_a_packet_that_is_no_whole_number_of_blocks_is_refused_under_cbc(cipher, mac):
+    sealing, _ = key_pair(cipher, mac)
+    packet = padded_packet(sealing, b"x" * 100)
+    wire = seal(sealing, packet, 0)
+    for length in range(sealing.alignment, len(packet)):
+        if length != len(packet) - 4:
+            _, opening = key_pair(cipher, mac)
+            with pytest.raises(IntegrityError):
+                open_packet(opening, wire + bytes(16), 0, packet_length=length)
+
+
+@pytest.mark.parametrize(("cipher", "mac"), [row for row in COMBINATIONS if is_chained(row[0])])
+def test_cbc_runs_on_from_packet_to_packet(cipher, mac):
+    # RFC 4253 §6.3: the IV of a packet is the last block of the one before, so a packet cannot be opened without it.
+    sealing, opening = key_pair(cipher, mac)
+    first, second = (seal(sealing, padded_packet(sealing, b"the same"), number) for number in (0, 1))
+    assert first[4 : -sealing.tag_bytes] != second[4 : -sealing.tag_bytes]
+    if opening.length_is_aligned:
+        with pytest.raises(IntegrityError):
+            open_packet(opening, second, 1, packet_length=len(second) - 4 - opening.tag_bytes)
+
+
+@every_combination
+def test_a01_only_cbc_with_the_mac_in_clear_hides_errors(cipher, mac):
+    _, opening = key_pair(cipher, mac)
+    assert opening.hides_errors is (is_chained(cipher) and "etm" not in mac)
+    assert NoOpeningKey().hides_errors is False
+
+
+TAG_BYTES = {"hmac-sha2-512": 64, "hmac-sha2-256": 32, "hmac-sha1": 20}
+ALIGNMENT = {"chacha20-poly1305@openssh.com": 8, "3des-cbc": 8}
+
+
 @every_combination
 def test_shape(cipher, mac):
     sealing, opening = key_pair(cipher, mac)
-    plain_mac = cipher not in AEAD_CIPHERS and "etm" not in mac
-    assert sealing.alignment == opening.alignment == (8 if cipher.startswith("chacha") else 16)
-    assert sealing.length_is_aligned is opening.length_is_aligned is plain_mac
-    assert opening.head_bytes == (16 if plain_mac else 4)
-    expected_tag = 16 if cipher in AEAD_CIPHERS else 64 if "512" in mac else 32
+    alignment = ALIGNMENT.get(cipher, 16)
+    assert sealing.alignment == opening.alignment == alignment
+    assert sealing.length_is_aligned is opening.length_is_aligned is not is_in_clear(cipher, mac)
+    assert opening.head_bytes == (4 if is_in_clear(cipher, mac) else alignment)
+    expected_tag = 16 if cipher in AEAD_CIPHERS else TAG_BYTES[mac.removesuffix("-etm@openssh.com")]
     assert sealing.tag_bytes == opening.tag_bytes == expected_tag
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.crypto.packets import key_pair
 from trio_ssh.crypto import suites
-from trio_ssh.crypto.kex import KEX, digest
+from trio_ssh.crypto.kex import KEX, KexRecipe, digest
 from trio_ssh.crypto.suites import cipher_byte_ceiling, derive_keys, is_aead, make_opening_key, make_sealing_key
 
 
@@ -18,36 +18,69 @@ def test_default_orders():
     assert suites.DEFAULT_CIPHERS[:3] == ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com")
     assert suites.DEFAULT_CIPHERS[3:] == ("aes128-ctr", "aes192-ctr", "aes256-ctr")
     assert suites.DEFAULT_MACS == ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
+    assert suites.DEFAULT_COMPRESSION == ("none", "zlib@openssh.com")
     assert suites.DEFAULT_KEX == (
         "mlkem768x25519-sha256",
+        "mlkem768nistp256-sha256",
+        "mlkem1024nistp384-sha384",
         "curve25519-sha256",
         "curve25519-sha256@libssh.org",
         "ecdh-sha2-nistp256",
         "ecdh-sha2-nistp384",
         "ecdh-sha2-nistp521",
+        "diffie-hellman-group-exchange-sha256",
         "diffie-hellman-group16-sha512",
+        "diffie-hellman-group18-sha512",
         "diffie-hellman-group14-sha256",
     )
+    assert set(suites.CLIENT_ONLY_KEX) <= set(suites.DEFAULT_KEX)
 
 
-@pytest.mark.parametrize(
-    ("defaults", "supported"),
-    [
-        (suites.DEFAULT_CIPHERS, suites.SUPPORTED_CIPHERS),
-        (suites.DEFAULT_MACS, suites.SUPPORTED_MACS),
-        (suites.DEFAULT_KEX, suites.SUPPORTED_KEX),
-    ],
-)
+PAIRS = [
+    (suites.DEFAULT_CIPHERS, suites.supported_ciphers),
+    (suites.DEFAULT_MACS, suites.supported_macs),
+    (suites.DEFAULT_KEX, suites.supported_kex),
+    (suites.DEFAULT_COMPRESSION, suites.supported_compression),
+]
+
+
+@pytest.mark.parametrize(("defaults", "supported"), PAIRS)
 def test_what_is_offered_is_supported_and_named_once(defaults, supported):
-    assert set(defaults) <= set(supported)
+    assert set(defaults) <= set(supported())
     assert len(set(defaults)) == len(defaults)
-    assert len(set(supported)) == len(supported)
+    assert len(set(supported())) == len(supported())
 
 
-@pytest.mark.parametrize("cipher", suites.SUPPORTED_CIPHERS)
+LEGACY = {
+    "aes128-cbc",
+    "aes192-cbc",
+    "aes256-cbc",
+    "3des-cbc",
+    "hmac-sha1",
+    "hmac-sha1-etm@openssh.com",
+    "curve448-sha512",
+    "diffie-hellman-group15-sha512",
+    "diffie-hellman-group17-sha512",
+    "diffie-hellman-group14-sha1",
+    "diffie-hellman-group-exchange-sha1",
+    "zlib",
+}
+
+
+def test_what_is_off_by_default():
+    assert {name for _, supported in PAIRS for name in supported()} - {name for defaults, _ in PAIRS for name in defaults} == LEGACY
+
+
+def test_a01_never_supported():
+    # Hardening decision 3, and A01: nothing that was ever broken outright can be asked for.
+    named = {name for _, supported in PAIRS[:3] for name in supported()}
+    assert not [name for name in named if any(part in name for part in ("none", "arcfour", "group1-", "md5", "-96", "blowfish"))]
+
+
+@pytest.mark.parametrize("cipher", suites.supported_ciphers())
 def test_byte_ceilings(cipher):
-    assert cipher_byte_ceiling(cipher) == (2**30 if cipher.startswith("chacha20") else 2**36)
-    assert is_aead(cipher) is not cipher.endswith("-ctr")
+    assert cipher_byte_ceiling(cipher) == (2**30 if cipher.startswith(("chacha20", "3des")) else 2**36)
+    assert is_aead(cipher) is not cipher.endswith(("-ctr", "-cbc"))
 
 
 def test_unknown_names_are_key_errors():
@@ -74,10 +107,14 @@ KEY_SIZES = {
     "aes128-ctr": (16, 16),
     "aes192-ctr": (24, 16),
     "aes256-ctr": (32, 16),
+    "aes128-cbc": (16, 16),
+    "aes192-cbc": (24, 16),
+    "aes256-cbc": (32, 16),
+    "3des-cbc": (24, 8),
 }
 
 
-@pytest.mark.parametrize("cipher", suites.SUPPORTED_CIPHERS)
+@pytest.mark.parametrize("cipher", suites.supported_ciphers())
 @pytest.mark.parametrize(("client_to_server", "letters"), [(True, b"ACE"), (False, b"BDF")])
 @pytest.mark.parametrize("make", [make_sealing_key, make_opening_key])
 def test_which_key_material_is_asked_for(cipher, client_to_server, letters, make):
@@ -129,11 +166,17 @@ def test_every_input_of_the_derivation_counts():
     assert len({derive_keys(*arguments) for arguments in [base, *changed]}) == 6
 
 
+SLOW = ("group15", "group16", "group17", "group18")
+HASHES = {"nistp384": "sha384", "nistp521": "sha512", "curve448": "sha512", "-sha1": "sha1"} | dict.fromkeys(SLOW, "sha512")
+
+
 @pytest.mark.parametrize("name", sorted(KEX))
 def test_kex_rows(name):
     recipe = KEX[name]
     assert recipe.name == name
     assert digest(recipe.hash_name, b"") == hashlib.new(recipe.hash_name).digest()
-    assert recipe.slow is ("group16" in name)
-    expected = {"nistp384": "sha384", "nistp521": "sha512", "group16": "sha512"}
-    assert recipe.hash_name == next((hash_name for part, hash_name in expected.items() if part in name), "sha256")
+    assert recipe.hash_name == next((hash_name for part, hash_name in HASHES.items() if part in name), "sha256")
+    if isinstance(recipe, KexRecipe):
+        assert recipe.slow is any(part in name for part in SLOW)
+    else:
+        assert "group-exchange" in name

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 import attrs
 import trio
 
+from trio_ssh.testing.schedule import seed_schedule
+
 SEED = int(os.environ.get("TRIO_SSH_TEST_SEED", "0"))
 """Another one makes trio's scheduler take other ways; the same one always the same."""
 
@@ -44,7 +46,7 @@ async def cancel_at(step: int, operation: Callable[[], Awaitable[object]]) -> bo
 
 def schedule(step: int) -> None:
     """Trio shuffles the tasks that are ready: from here on as it did the last time at that step."""
-    trio._core._run._r.seed(f"{SEED} {step}")
+    seed_schedule(SEED * 1_000_003 + step)
 
 
 async def cancel_everywhere(operation: Callable[[], Awaitable[object]], check: Callable[[], Awaitable[object]]) -> int:

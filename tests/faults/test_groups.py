@@ -26,7 +26,7 @@ async def break_it(client: trio_ssh.Client, wire: pairs.Wire) -> None:
         await client.ping()
 
 
-async def test_twenty_calls_wait_when_the_connection_is_cut(autojump_clock):
+async def test_tri_07_twenty_calls_wait_when_the_connection_is_cut(autojump_clock):
     """Each gets one typed exception of its own, with the same first cause."""
     streams, wire = breakable()
     errors: list[BaseException] = []
@@ -78,7 +78,7 @@ def root(error: BaseException) -> BaseException:
     return error
 
 
-async def test_a_call_on_a_connection_that_is_gone_names_the_first_cause(autojump_clock):
+async def test_tri_07_a_call_on_a_connection_that_is_gone_names_the_first_cause(autojump_clock):
     streams, wire = breakable()
     async with pairs.connected(streams=streams, leaves_channels=True) as ends:
         client = ends.client
@@ -113,7 +113,7 @@ class Mine(Exception):
 
 @pytest.mark.parametrize("error", [Mine, KeyboardInterrupt, SystemExit, ExceptionGroup], ids=lambda error: error.__name__)
 @pytest.mark.parametrize("broken", [False, True], ids=["alive", "broken"])
-async def test_what_the_body_raises_comes_out_as_it_is(autojump_clock, error, broken):
+async def test_tri_07_what_the_body_raises_comes_out_as_it_is(autojump_clock, error, broken):
     raised = error("mine", [Mine()]) if error is ExceptionGroup else error("mine")
     streams, wire = breakable()
     async with pairs.served(stream=streams[1]):
@@ -125,7 +125,7 @@ async def test_what_the_body_raises_comes_out_as_it_is(autojump_clock, error, br
         assert caught.value is raised
 
 
-async def test_the_body_fails_in_the_very_step_in_which_the_connection_does(autojump_clock):
+async def test_tri_07_the_body_fails_in_the_very_step_in_which_the_connection_does(autojump_clock):
     """Whatever the order of things: the body's own exception comes out, and nothing else."""
     for steps in range(40):
         streams, wire = breakable()
@@ -149,7 +149,7 @@ async def lost_or_cancelled(function):
 
 
 @pytest.mark.parametrize("callback", ["host key check", "password", "key types"])
-async def test_an_error_in_the_users_callback(autojump_clock, callback):
+async def test_tri_06_tri_07_an_error_in_the_users_callback(autojump_clock, callback):
     """A host key policy or a credential that raises: that exception, alone, out of `connect`."""
 
     class Policy:
@@ -188,7 +188,7 @@ async def nobody(username, password):
     return False
 
 
-async def test_cancelled_while_the_error_is_on_its_way(autojump_clock):
+async def test_tri_07_tri_08_cancelled_while_the_error_is_on_its_way(autojump_clock):
     """A cancellation and a lost connection at once: one of the two, never a group of both."""
     for steps in range(40):
         streams, wire = breakable()
@@ -221,7 +221,7 @@ async def test_cancelled_while_the_error_is_on_its_way(autojump_clock):
         ("we close the connection", trio.BrokenResourceError),
     ],
 )
-async def test_who_closes_and_what_a_receiver_gets(autojump_clock, who_closes, expected):
+async def test_tri_26_who_closes_and_what_a_receiver_gets(autojump_clock, who_closes, expected):
     """TRI-26, for those who wait already."""
     go = trio.Event()
     ending = who_closes.rpartition(" ")[2]
@@ -269,7 +269,7 @@ async def test_who_closes_and_what_a_receiver_gets(autojump_clock, who_closes, e
     ],
 )
 @pytest.mark.parametrize("waits_for", ["credit", "room", "keys"])
-async def test_who_closes_and_what_a_sender_gets(autojump_clock, who_closes, expected, waits_for):
+async def test_tri_14_tri_26_who_closes_and_what_a_sender_gets(autojump_clock, who_closes, expected, waits_for):
     """TRI-14, TRI-26: a sender parked at window 0, at a full outbox, or behind a rekey that is not answered."""
     go = trio.Event()
 

@@ -76,7 +76,7 @@ ROLES = pytest.mark.parametrize("role", list(Role), ids=lambda role: role.name)
 
 
 @ROLES
-async def test_nothing_at_all(autojump_clock, role):
+async def test_sm_017_nothing_at_all(autojump_clock, role):
     error, received, _, seconds = await meet(role, [])
     assert isinstance(error, trio_ssh.RemoteProtocolError)
     assert seconds <= 12
@@ -84,14 +84,14 @@ async def test_nothing_at_all(autojump_clock, role):
 
 
 @ROLES
-async def test_half_a_line(autojump_clock, role):
+async def test_sm_017_half_a_line(autojump_clock, role):
     error, _, _, seconds = await meet(role, [b"SSH-2.0-x"])
     assert isinstance(error, trio_ssh.RemoteProtocolError)
     assert seconds <= 12
 
 
 @ROLES
-async def test_the_stream_ends_at_once_or_in_the_line(autojump_clock, role):
+async def test_sm_016_the_stream_ends_at_once_or_in_the_line(autojump_clock, role):
     """SM-016."""
     for beginning in (b"", b"SSH-2.0-x", LINE):
         ours, theirs = memory_stream_pair()
@@ -127,7 +127,7 @@ async def test_garbage_behind_a_good_line(autojump_clock, role, seed):
 
 
 @ROLES
-async def test_an_endless_line(autojump_clock, role):
+async def test_sm_011_res_05_a18_an_endless_line(autojump_clock, role):
     """SM-011, RES-05: 64 MiB are offered; what is kept is bounded by the limits of the line."""
     chunk = b"x" * 65536
     tracemalloc.start()
@@ -141,7 +141,7 @@ async def test_an_endless_line(autojump_clock, role):
     assert seconds <= 1
 
 
-async def test_endless_lines_to_a_client(autojump_clock):
+async def test_sm_015_res_05_a19_endless_lines_to_a_client(autojump_clock):
     """SM-015."""
     error, _, sent, seconds = await meet(Role.CLIENT, [b"noise before the line\r\n"] * 2000)
     assert isinstance(error, trio_ssh.RemoteProtocolError)
@@ -151,7 +151,7 @@ async def test_endless_lines_to_a_client(autojump_clock):
 
 @ROLES
 @pytest.mark.parametrize("length", [0, 1, 4, 13, 0x10001, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF], ids=hex)
-async def test_impossible_packet_lengths(autojump_clock, role, length):
+async def test_sm_019_sm_021_sm_022_a18_impossible_packet_lengths(autojump_clock, role, length):
     """SM-019, SM-021, SM-022: refused as soon as the length is there, with nothing waited for and nothing buffered."""
     tracemalloc.start()
     try:
@@ -166,7 +166,7 @@ async def test_impossible_packet_lengths(autojump_clock, role, length):
 
 
 @ROLES
-async def test_a_packet_that_never_gets_complete(autojump_clock, role):
+async def test_res_03_a_packet_that_never_gets_complete(autojump_clock, role):
     error, _, _, seconds = await meet(role, [LINE, (60_004).to_bytes(4, "big"), bytes(50_000)])
     assert isinstance(error, trio_ssh.RemoteProtocolError)
     assert seconds <= 22
@@ -188,7 +188,7 @@ async def test_a_packet_that_never_gets_complete(autojump_clock, role):
     ],
     ids=repr,
 )
-async def test_lines_that_are_no_identification(autojump_clock, line, answer):
+async def test_sm_001_sm_003_sm_004_sm_005_sm_006_sm_007_sm_008_sm_010_sm_012_lines_that_are_no_identification(autojump_clock, line, answer):
     """SM-001 to SM-012, to a server: a line of text at most, no packet, and the end."""
     error, received, _, seconds = await meet(Role.SERVER, [line])
     assert isinstance(error, trio_ssh.RemoteProtocolError)
@@ -198,7 +198,7 @@ async def test_lines_that_are_no_identification(autojump_clock, line, answer):
 
 
 @pytest.mark.parametrize("line", [b"SSH-1.99-x\r\n", b"SSH-2.0-x\n", b"SSH-2.0-x with comments \r\n", b"SSH-2.0-" + b"x" * 245 + b"\r\n"])
-async def test_lines_that_are_one(autojump_clock, line):
+async def test_sm_002_sm_009_sm_018_lines_that_are_one(autojump_clock, line):
     """SM-002, SM-009, SM-018: taken, so that what is missed next is the key exchange."""
     error, _, _, seconds = await meet(Role.SERVER, [line])
     assert "key exchange" in str(error)

@@ -30,6 +30,7 @@ def shared_with_asyncssh() -> Shared:
         asyncssh.public_key.get_public_key_algs(),
         asyncssh.encryption.get_encryption_algs(),
         asyncssh.mac.get_mac_algs(),
+        asyncssh.compression.get_compression_algs(),
     )
     return Shared.of(*([name.decode() for name in names] for names in lists))
 
@@ -153,6 +154,7 @@ class AsyncSSHServer:
             signature_algs=ASYNCSSH.host_keys,
             encryption_algs=ASYNCSSH.ciphers,
             mac_algs=ASYNCSSH.macs,
+            compression_algs=ASYNCSSH.compression,
             **options,
         )
         return cls(keyring, acceptor)

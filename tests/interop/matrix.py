@@ -11,8 +11,11 @@ import attrs
 import pytest
 
 from trio_ssh import Algorithms
-from trio_ssh.crypto.suites import SUPPORTED_CIPHERS, SUPPORTED_KEX, SUPPORTED_MACS, is_aead
-from trio_ssh.keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
+from trio_ssh.crypto.suites import is_aead
+
+OURS = Algorithms.everything()
+OPENSSH_COMPRESSION = ("none", "zlib@openssh.com")
+"""What it offers; ``ssh -Q compression`` names one more, which it does not."""
 
 
 @attrs.frozen
@@ -23,13 +26,17 @@ class Suite:
     host_key: str
     cipher: str
     mac: str
+    compression: str = "none"
 
     def algorithms(self) -> Algorithms:
-        return Algorithms(kex=(self.kex,), host_keys=(self.host_key,), ciphers=(self.cipher,), macs=(self.mac,))
+        return Algorithms(
+            kex=(self.kex,), host_keys=(self.host_key,), ciphers=(self.cipher,), macs=(self.mac,), compression=(self.compression,)
+        )
 
     def __str__(self) -> str:
         protection = [self.cipher] if is_aead(self.cipher) else [self.cipher, self.mac]
-        return "+".join([self.kex, self.host_key, *protection]).replace("@openssh.com", "")
+        compression = [] if self.compression == "none" else [self.compression]
+        return "+".join([self.kex, self.host_key, *protection, *compression]).replace("@openssh.com", "")
 
 
 @attrs.frozen
@@ -40,14 +47,23 @@ class Shared:
     host_keys: tuple[str, ...]
     ciphers: tuple[str, ...]
     macs: tuple[str, ...]
+    compression: tuple[str, ...]
 
     @classmethod
-    def of(cls, kex: Iterable[str], host_keys: Iterable[str], ciphers: Iterable[str], macs: Iterable[str]) -> Shared:
+    def of(
+        cls,
+        kex: Iterable[str],
+        host_keys: Iterable[str],
+        ciphers: Iterable[str],
+        macs: Iterable[str],
+        compression: Iterable[str] = ("none",),
+    ) -> Shared:
         return cls(
-            _common(SUPPORTED_KEX, set(kex)),
-            _common(DEFAULT_HOST_KEY_ALGORITHMS, set(host_keys)),
-            _common(SUPPORTED_CIPHERS, set(ciphers)),
-            _common(SUPPORTED_MACS, set(macs)),
+            _common(OURS.kex or (), set(kex)),
+            _common(OURS.host_keys, set(host_keys)),
+            _common(OURS.ciphers, set(ciphers)),
+            _common(OURS.macs, set(macs)),
+            _common(OURS.compression, set(compression)),
         )
 
     @classmethod
@@ -55,19 +71,20 @@ class Shared:
         """As this machine's `ssh` tells; all of ours where there is none, so that the tests are there to be skipped or to fail."""
         program = shutil.which("ssh")
         if program is None:
-            return cls.of(SUPPORTED_KEX, DEFAULT_HOST_KEY_ALGORITHMS, SUPPORTED_CIPHERS, SUPPORTED_MACS)
-        return cls.of(*(_ask(program, kind) for kind in ("kex", "HostKeyAlgorithms", "cipher", "mac")))
+            return cls.of(OURS.kex or (), OURS.host_keys, OURS.ciphers, OURS.macs, OPENSSH_COMPRESSION)
+        kex, host_keys, ciphers, macs = (_ask(program, kind) for kind in ("kex", "HostKeyAlgorithms", "cipher", "mac"))
+        return cls.of(kex, host_keys, ciphers, macs, OPENSSH_COMPRESSION)
 
     def protections(self) -> list[tuple[str, str]]:
         """Every cipher with every MAC that makes a difference."""
         return [(cipher, mac) for cipher in self.ciphers for mac in (self.macs[:1] if is_aead(cipher) else self.macs)]
 
     def suites(self) -> list[Suite]:
-        """Every key exchange with every host key, and every cipher with every MAC, in as few connections as the first takes."""
+        """Every key exchange with every host key, every cipher with every MAC, each compression, in as few connections as these take."""
         exchanges, protections = list(itertools.product(self.kex, self.host_keys)), self.protections()
         count = max(len(exchanges), len(protections))
-        pairs = zip(itertools.cycle(exchanges), itertools.cycle(protections), strict=False)
-        return [Suite(*exchange, *protection) for exchange, protection in itertools.islice(pairs, count)]
+        together = zip(itertools.cycle(exchanges), itertools.cycle(protections), itertools.cycle(self.compression), strict=False)
+        return [Suite(*exchange, *protection, compression) for exchange, protection, compression in itertools.islice(together, count)]
 
 
 def options_of(suite: Suite) -> dict[str, object]:
@@ -77,6 +94,7 @@ def options_of(suite: Suite) -> dict[str, object]:
         "HostKeyAlgorithms": suite.host_key,
         "Ciphers": suite.cipher,
         "MACs": suite.mac,
+        "Compression": "no" if suite.compression == "none" else "yes",
     }
 
 

@@ -32,7 +32,7 @@ def shared_with_paramiko() -> Shared:
     """What the installed version has of what we have."""
     with socket.socket() as unused:
         options = paramiko.Transport(unused).get_security_options()
-    return Shared.of(options.kex, options.key_types, options.ciphers, options.digests)
+    return Shared.of(options.kex, options.key_types, options.ciphers, options.digests, ("none", "zlib@openssh.com", "zlib"))
 
 
 PARAMIKO = shared_with_paramiko()
@@ -42,7 +42,7 @@ def _restrict(transport: paramiko.Transport, suite: Suite | None) -> None:
     if suite is not None:
         options = transport.get_security_options()
         options.kex, options.key_types = (suite.kex,), (suite.host_key,)
-        options.ciphers, options.digests = (suite.cipher,), (suite.mac,)
+        options.ciphers, options.digests, options.compression = (suite.cipher,), (suite.mac,), (suite.compression,)
 
 
 def calm(transport: paramiko.Transport) -> None:
@@ -230,6 +230,7 @@ class ParamikoServer:
             listener.settimeout(ANSWER_SECONDS)
             sock, _ = listener.accept()
         with sock:
+            assert paramiko.Transport.load_server_moduli(), "there is no moduli file: it comes with OpenSSH"
             transport = paramiko.Transport(sock)
             try:
                 _restrict(transport, suite)

@@ -156,8 +156,8 @@ class StartServer:
             authenticate=trio_ssh.any_of(
                 trio_ssh.AuthorizedKeys.from_file(self.keyring.authorized_keys), trio_ssh.Passwords(is_the_password)
             ),
-            algorithms=algorithms,
-            limits=limits,
+            algorithms=algorithms or trio_ssh.Algorithms.everything(),
+            limits=attrs.evolve(limits or trio_ssh.Limits(), handshakes_per_source_per_second=None),  # all of them are from here
             observer=server.observe,
         )
         listeners: list[trio.SocketListener] = await self.nursery.start(run)

@@ -42,6 +42,7 @@ async def test_every_algorithm(suite: Suite, keyring: Keyring, serve_ours: Start
             server_host_key_algs=[suite.host_key],
             encryption_algs=[suite.cipher],
             mac_algs=[suite.mac],
+            compression_algs=[suite.compression],
         ) as connection:
             done = await connection.run("echo", input=data, encoding=None, check=True)
             return bytes(done.stdout)  # type: ignore[arg-type]
@@ -51,6 +52,7 @@ async def test_every_algorithm(suite: Suite, keyring: Keyring, serve_ours: Start
     assert (negotiated.kex, negotiated.host_key) == (suite.kex, suite.host_key)
     assert negotiated.cipher_client_to_server == negotiated.cipher_server_to_client == suite.cipher
     assert negotiated.mac_client_to_server in (suite.mac, "")
+    assert negotiated.compression == (suite.compression, suite.compression)
     assert len(again) >= 3
     assert all(later == negotiated for later in again)
 

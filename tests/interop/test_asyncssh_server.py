@@ -54,6 +54,7 @@ async def test_every_algorithm(suite: Suite, servers: Servers):
         assert len(client.statistics().rekeys) >= 4
     assert (first.kex, first.host_key) == (suite.kex, suite.host_key)
     assert first.cipher_client_to_server == first.cipher_server_to_client == suite.cipher
+    assert first.compression == (suite.compression, suite.compression)
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)

@@ -36,6 +36,7 @@ async def test_every_algorithm_of_its_client(suite: Suite, keyring: Keyring, ser
     assert (negotiated.kex, negotiated.host_key) == (suite.kex, suite.host_key)
     assert negotiated.cipher_client_to_server == negotiated.cipher_server_to_client == suite.cipher
     assert negotiated.mac_client_to_server in (suite.mac, "")
+    assert negotiated.compression == (suite.compression, suite.compression)
     assert len(again) >= 1
     assert all(later == negotiated for later in again)
 

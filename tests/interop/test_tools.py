@@ -43,7 +43,7 @@ def trio_sshd_words(keyring: Keyring) -> list[str]:
 
 
 def start_trio_sshd(keyring: Keyring, *words: str) -> Iterator[RunningServer]:
-    options = ["-o", "ListenAddress=127.0.0.1", "-o", f"Subsystem=sftp {SFTP_SERVER}", *words]
+    options = ["-o", "ListenAddress=127.0.0.1", "-o", "PerSourcePenalties=no", "-o", f"Subsystem=sftp {SFTP_SERVER}", *words]
     with running(tool("sshd", "-D", "-p", "0", *trio_sshd_words(keyring), *options), at_home(keyring)) as server:
         yield server
 

@@ -17,7 +17,7 @@ def mode_of(path) -> int:
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o777])
-def test_mode_is_0600_under_any_umask(tmp_path, keys, umask):
+def test_e08_mode_is_0600_under_any_umask(tmp_path, keys, umask):
     old = os.umask(umask)
     try:
         keys["ed25519"].write_file(tmp_path / "id")

@@ -72,7 +72,7 @@ def test_several_keys_of_one_type_are_all_known(write, ed, other):
     assert [entry.line for entry in changed.entries] == [1, 2]
 
 
-def test_revoked_wins_wherever_it_stands(write, ed, rsa):
+def test_e04_revoked_wins_wherever_it_stands(write, ed, rsa):
     first = write(f"h {ed.to_openssh_line()}\n", "first")
     second = write(f"@revoked * {ed.to_openssh_line()}\n", "second")
     for paths in ((first, second), (second, first)):
@@ -124,7 +124,7 @@ def test_wildcards_and_negation(write, ed):
     assert known.lookup("anything", 99, ed) == Known(path, 3)
 
 
-def test_hashed_and_plain_duplicates(write, ed):
+def test_e04_hashed_and_plain_duplicates(write, ed):
     path = write(f"{hash_name('h')} {ed.to_openssh_line()}\nh {ed.to_openssh_line()}\n{hash_name('[h]:2222')} {ed.to_openssh_line()}\n")
     known = KnownHosts.from_files(path)
     assert known.lookup("H", 22, ed) == Known(path, 1)
@@ -173,7 +173,7 @@ def test_key_types_are_in_file_order_once_and_without_markers(write, keys, ed, r
     assert [entry.marker for entry in known.entries][3:] == [Marker.CERT_AUTHORITY, Marker.REVOKED, Marker.TRUSTED]
 
 
-def test_a_cert_authority_gives_no_trust_yet(write, ed, other):
+def test_a09_a_cert_authority_gives_no_trust_yet(write, ed, other):
     known = KnownHosts.from_files(write(f"@cert-authority * {ed.to_openssh_line()}\n"))
     assert known.lookup("h", 22, ed) == Unknown()
     assert known.lookup("h", 22, other) == Unknown()
@@ -188,7 +188,7 @@ def test_a_type_that_we_do_not_support_still_makes_the_host_a_known_one(write, e
     assert known.key_types("h") == ()
 
 
-def test_bad_lines_are_skipped_with_their_numbers_and_shift_nothing(write, ed, keys, caplog):
+def test_e04_bad_lines_are_skipped_with_their_numbers_and_shift_nothing(write, ed, keys, caplog):
     good = ed.to_openssh_line()
     kind, encoded = good.split()
     bad = [
@@ -236,7 +236,7 @@ def test_bad_lines_are_skipped_with_their_numbers_and_shift_nothing(write, ed, k
     assert caplog.records[0].getMessage() == f"skipped: {path} line 1: its host field is malformed"
 
 
-def test_crlf_bom_blanks_tabs_and_no_last_newline(write, ed):
+def test_e04_crlf_bom_blanks_tabs_and_no_last_newline(write, ed):
     path = write(f"\ufeffone {ed.to_openssh_line()}\r\n\r\n  # x\r\n\t two\t {ed.to_openssh_line()} \t c \r\nthree {ed.to_openssh_line()}")
     known = KnownHosts.from_files(path)
     assert not known.skipped
@@ -272,7 +272,7 @@ def test_many_lines_take_linear_time(write, ed, other):
     assert time.process_time() - start < 0.1
 
 
-def test_hostile_patterns_are_cheap(write, ed):
+def test_e05_hostile_patterns_are_cheap(write, ed):
     known = KnownHosts.from_files(write(f"{'*a' * 5000}b {ed.to_openssh_line()}\n"))
     start = time.process_time()
     assert known.lookup("a" * 255, 22, ed) == Unknown()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from trio_ssh.errors import KeyFileError
 from trio_ssh.keys import PassphraseRequired, PrivateKey, WrongPassphrase
+from trio_ssh.keys.own_types import OwnPrivateKey
 from trio_ssh.keys.private_openssh import _armour
 from trio_ssh.wire.primitives import write_mpint, write_string
 
@@ -183,7 +184,9 @@ def test_passphrases_asked_for_and_wrong(path, keys):
 
 
 def pem_encrypted(key: PrivateKey) -> bytes:
-    return key._maths.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"right"))
+    maths = key._maths
+    assert not isinstance(maths, OwnPrivateKey)
+    return maths.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"right"))
 
 
 def test_from_bytes_says_private_key_where_a_path_would_stand(keys):

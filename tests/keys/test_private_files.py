@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from trio_ssh.keys import PassphraseRequired, PrivateKey, WrongPassphrase
+from trio_ssh.keys.own_types import OwnPrivateKey
 
 PEM_FORMATS = {"traditional": PrivateFormat.TraditionalOpenSSL, "pkcs8": PrivateFormat.PKCS8}
 KEYGEN_TYPES = [("ed25519", "256"), ("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521"), ("rsa", "2048")]
@@ -176,4 +177,6 @@ def test_we_read_what_asyncssh_writes(key, form, passphrase):
 
 def pem(key: PrivateKey, form: PrivateFormat, passphrase: bytes | None = None) -> bytes:
     encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    return key._maths.private_bytes(Encoding.PEM, form, encryption)
+    maths = key._maths
+    assert not isinstance(maths, OwnPrivateKey)
+    return maths.private_bytes(Encoding.PEM, form, encryption)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import asyncssh
 import paramiko
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_ssh.errors import LocalProtocolError
-from trio_ssh.keys import DEFAULT_HOST_KEY_ALGORITHMS, PrivateKey
+from trio_ssh.keys import DEFAULT_HOST_KEY_ALGORITHMS, PrivateKey, supported_signature_algorithms
 from trio_ssh.keys.blobs import CURVES
 from trio_ssh.keys.signature import decode_signature, encode_signature
 from trio_ssh.wire.primitives import read_mpint, write_mpint, write_string
@@ -38,7 +40,7 @@ def every_signature(keys) -> list[tuple[str, str, bytes]]:
     return [*made, ("rsa", "ssh-rsa", keys["rsa"]._maths.sign(DATA, padding.PKCS1v15(), hashes.SHA1()))]
 
 
-def test_confusion_matrix(keys):
+def test_b13_confusion_matrix(keys):
     """Declared algorithm x key x (signature's name x signature's bytes): nothing passes but what all four agree on."""
     passed = set()
     for declared in DECLARED:
@@ -73,7 +75,7 @@ def test_the_envelope_is_exact(key):
 
 
 @pytest.mark.parametrize("name", ["nistp256", "nistp384", "nistp521"])
-def test_ecdsa_numbers_must_be_in_range_and_in_shortest_form(keys, name):
+def test_e10_ecdsa_numbers_must_be_in_range_and_in_shortest_form(keys, name):
     key = keys[name]
     algorithm = key.public_key.algorithm
     order = CURVES[algorithm].maths.group_order
@@ -94,7 +96,7 @@ def _ecdsa(algorithm):
     return ec.ECDSA(CURVES[algorithm].hash)
 
 
-def test_ed25519_s_must_be_below_the_order(keys):
+def test_e10_ed25519_s_must_be_below_the_order(keys):
     key = keys["ed25519"]
     raw = raw_of(key.sign("ssh-ed25519", DATA), "ssh-ed25519")
     s = int.from_bytes(raw[32:], "little")
@@ -114,6 +116,54 @@ def test_rsa_signature_has_the_length_of_the_modulus_and_is_below_it(keys):
             forms.append((value + n).to_bytes(256, "big"))
         for bad in forms:
             assert not key.public_key.verify(algorithm, encode_signature(algorithm, bad), DATA)
+
+
+def test_b13_a_sha_1_signature_passes_only_where_it_is_asked_for_by_name(keys):
+    key = keys["rsa"]
+    made = key.sign("ssh-rsa", DATA)
+    assert raw_of(made, "ssh-rsa") == key._maths.sign(DATA, padding.PKCS1v15(), hashes.SHA1())
+    public = key.public_key
+    assert public.verify("ssh-rsa", made, DATA, legacy=True)
+    assert not public.verify("ssh-rsa", made, DATA)
+    assert not public.verify("ssh-rsa", made, DATA + b"!", legacy=True)
+    for algorithm in public.signature_algorithms:
+        assert not public.verify(algorithm, made, DATA, legacy=True)
+        assert not public.verify("ssh-rsa", key.sign(algorithm, DATA), DATA, legacy=True)
+        assert not public.verify("ssh-rsa", encode_signature("ssh-rsa", raw_of(key.sign(algorithm, DATA), algorithm)), DATA, legacy=True)
+    for name, other in keys.items():
+        if name != "rsa":
+            assert not other.public_key.verify("ssh-rsa", made, DATA, legacy=True)
+            with pytest.raises(LocalProtocolError, match="cannot sign by 'ssh-rsa'"):
+                other.sign("ssh-rsa", DATA)
+
+
+def test_b13_sha_1_is_supported_and_proposed_nowhere(keys):
+    assert "ssh-rsa" in supported_signature_algorithms()
+    assert "ssh-rsa" not in DEFAULT_HOST_KEY_ALGORITHMS
+    assert set(supported_signature_algorithms()) == {*DEFAULT_HOST_KEY_ALGORITHMS, "ssh-rsa"}
+    for key in keys.values():
+        assert "ssh-rsa" not in key.public_key.signature_algorithms
+        assert ("ssh-rsa" in key.public_key.all_signature_algorithms) is (key.public_key.algorithm == "ssh-rsa")
+        assert key.public_key.all_signature_algorithms[: len(key.public_key.signature_algorithms)] == key.public_key.signature_algorithms
+
+
+def test_a25_ecdsa_nonces_are_not_biased(keys):
+    key, algorithm = keys["nistp521"], "ecdsa-sha2-nistp521"
+    order, d = CURVES[algorithm].maths.group_order, key._maths.private_numbers().private_value
+    nonces, firsts = [], []
+    for number in range(256):
+        data = b"message %d" % number
+        raw = raw_of(key.sign(algorithm, data), algorithm)
+        r, offset = read_mpint(raw, 0)
+        s, _ = read_mpint(raw, offset)
+        digest = int.from_bytes(hashlib.sha512(data).digest(), "big")  # 512 bits: it fits the order whole (FIPS 186-5 §6.4.1)
+        nonces.append(pow(s, -1, order) * (digest + r * d) % order)
+        firsts.append(r)
+    # r is the x coordinate of k times the base point: so these are the nonces indeed.
+    assert ec.derive_private_key(nonces[0], ec.SECP521R1()).public_key().public_numbers().x % order == firsts[0]
+    assert len(set(nonces)) == 256
+    assert len({nonce >> (521 - 16) for nonce in nonces}) > 128
+    assert sum(nonce.bit_length() <= 521 - 9 for nonce in nonces) < 16  # one in 512 by chance; all of them where 512 bits are taken for 521
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +214,7 @@ class FaultyEd25519(ed25519.Ed25519PrivateKey):
         return self
 
 
-def test_a_faulty_signature_never_leaves(keys):
+def test_a24_a_faulty_signature_never_leaves(keys):
     sound = keys["ed25519"]
     faulty = PrivateKey(sound.public_key, "", FaultyEd25519(sound._maths))
     with pytest.raises(LocalProtocolError, match="is faulty; it was not sent"):

@@ -17,15 +17,15 @@ from tests.crypto.packets import COMBINATIONS, key_pair
 from trio_ssh.crypto.packet_key import NoOpeningKey, NoSealingKey, OpeningKey, SealingKey
 from trio_ssh.errors import LocalProtocolError
 from trio_ssh.keys.key import PrivateKey
-from trio_ssh.protocol.auth_client import extensions_of_server
+from trio_ssh.protocol.extensions import extensions_of_server
 from trio_ssh.protocol.identification import IdentificationReader, identification_line
 from trio_ssh.protocol.key_budget import UNLIMITED, budget_for
 from trio_ssh.protocol.key_exchange import (
-    INBOUND_NUMBERS,
     ExpectKexInit,
     ExpectKexReply,
     ExpectNewKeys,
     Transcript,
+    inbound_numbers,
     start_client,
     start_server,
 )
@@ -236,7 +236,7 @@ class End:
         opener, phases = self.parts.opener, self.parts.phases
         answering = bool(self.exchanges) and self.parts.sealer.gate is Gate.OPEN
         phases.received_kexinit(
-            strict=peer.negotiated.strict_kex, method_numbers=INBOUND_NUMBERS[self.role], sequence_number=opener.sequence_number - 1
+            strict=peer.negotiated.strict_kex, method_numbers=inbound_numbers(peer.negotiated.kex, self.role), sequence_number=opener.sequence_number - 1
         )
         self.skip_next = peer.guess_is_wrong
         if answering:

@@ -19,10 +19,9 @@ from trio_ssh.protocol.auth_client import (
     KeyAccepted,
     Refused,
     ServiceAccepted,
-    extensions_of_server,
-    server_signature_algorithms,
 )
 from trio_ssh.protocol.auth_server import AuthAttempt, ExtensionsNoted, Hopeless, ServerAuthentication, ServiceWanted
+from trio_ssh.protocol.extensions import extensions_of_server, server_signature_algorithms
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.protocol.phases import Phase, PhaseTracker, Route
 from trio_ssh.protocol.role import Role
@@ -194,7 +193,7 @@ def test_extensions_of_the_server():
     assert server_signature_algorithms({"server-sig-algs": b"\xff,a"}) is not None
 
 
-def test_sm_158_161_ping_is_advertised_since_it_is_answered():
+def test_sm_158_sm_161_ping_is_advertised_since_it_is_answered():
     extensions = read_extensions(decode(ExtInfo, extensions_of_server(("ssh-ed25519",))).extensions, 64)
     assert extensions["ping@openssh.com"] == b"0"
 
@@ -205,7 +204,7 @@ def test_extensions_of_the_client():
     assert event == ExtensionsNoted({"ext-info-in-auth@openssh.com": b"0"})
 
 
-def test_ext_info_once_more_before_the_success():
+def test_sm_085_ext_info_once_more_before_the_success():
     """RFC 8308 §2.4: a server's second one comes just before SUCCESS; hardening SM-085 refuses a third."""
     ends = pair(started=False)
     payload = extensions_of_server(("ssh-ed25519",))

@@ -15,7 +15,7 @@ from trio_ssh.wire.transport import ServiceAccept
 from trio_ssh.wire.userauth import UserauthBanner, UserauthFailure, UserauthPasswdChangereq, UserauthPkOk, UserauthSuccess
 
 
-def test_sm_106_107_success_or_failure_before_a_request():
+def test_sm_106_sm_107_success_or_failure_before_a_request():
     for payload in (encode(UserauthSuccess()), encode(UserauthFailure(("x",), True))):
         ends_with(2, pair().answer, payload)
         ends_with(2, pair(started=False).answer, payload)

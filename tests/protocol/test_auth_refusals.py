@@ -69,7 +69,7 @@ def is_refused(ends: Pair, payload: bytes) -> Hopeless:
 # Services and extensions -----------------------------------------------------------------------------------------------------------------
 
 
-def test_sm_078_079_services_that_are_none():
+def test_sm_078_sm_079_services_that_are_none():
     for name in ("ssh-connection", "unheard-of@example", "", "ssh-userauth ", "ssh-userauth\0"):
         ends_with(7, pair(started=False).ask, encode(ServiceRequest(name)))
     ends_with(2, pair(started=False).ask, b"\x05\0\0\0\x02\xc3\x28")
@@ -152,7 +152,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("payload", REQUESTS, ids=["none", "password", "change", "question", "signed"])
-def test_sm_092_094_cut_at_every_byte_and_trailing_bytes(payload):
+def test_sm_092_sm_094_cut_at_every_byte_and_trailing_bytes(payload):
     """Never an attempt, never another exception; nothing is looked up."""
     for end in range(1, len(payload)):
         server = ServerAuthentication(SESSION_ID, ("publickey", "password"))
@@ -212,6 +212,7 @@ def test_sm_093_a_user_name_that_is_not_utf_8():
         ("", BLOB),
         ("ssh-ed25519-cert-v01@openssh.com", BLOB),
     ],
+    ids=lambda value: value if isinstance(value, str) else "key",
 )
 def test_sm_095_b12_b13_keys_that_will_not_do(algorithm, blob):
     """Asked about, and signed for: FAILURE both times."""
@@ -301,7 +302,7 @@ def test_sm_097_six_by_default():
     assert (Limits().auth_failures, Limits().auth_requests) == (6, 64)
 
 
-def test_sm_097_098_none_first_is_no_failure_and_later_is_one():
+def test_sm_097_sm_098_none_first_is_no_failure_and_later_is_one():
     ends = pair(limits=Limits(auth_failures=2))
     for expected in (0, 1):
         event = ends.ask(ends.client.request_none())
@@ -330,7 +331,7 @@ def test_b20_a_client_gives_up_in_the_end():
     assert refusal.value.reason == 14
 
 
-def test_sm_100_102_an_info_response_without_a_question():
+def test_sm_100_sm_102_an_info_response_without_a_question():
     payload = encode(UserauthInfoResponse(write_responses(("x",))))
     ends_with(2, pair().ask, payload)
     ends = pair()

@@ -152,7 +152,7 @@ def test_a_refused_open_is_over():
     assert not state.data_in
 
 
-def test_sm_142_143_data_behind_eof_even_when_we_have_closed():
+def test_sm_142_sm_143_data_behind_eof_even_when_we_have_closed():
     for ours in (OPEN, ENDED, CLOSED):
         for number in (DATA, EXT_DATA):
             with pytest.raises(RemoteProtocolError):

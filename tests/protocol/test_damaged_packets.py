@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.protocol.ends import (
+    MODES,
+    NO_CIPHER,
     REPRESENTATIVE_MODES,
     keys_for,
     never,
@@ -56,7 +58,7 @@ def test_sm_028_every_flipped_bit_of_the_last_packet(mode):
 
 
 @pytest.mark.parametrize("mode", SEALED_MODES, ids="/".join)
-def test_sm_028_029_replayed_deleted_swapped_cut(mode):
+def test_sm_028_sm_029_replayed_deleted_swapped_cut(mode):
     sealer, _ = sealer_and_opener(mode)
     wires = []
     for number in range(4):
@@ -83,6 +85,34 @@ def test_sm_077_old_keys_behind_newkeys(mode):
     opener.switch_keys(keys_for(mode)[1], UNLIMITED, never, reset_sequence=True)
     with pytest.raises(RemoteProtocolError):
         opener.open_batch(lambda view, start, end: pytest.fail("delivered"))
+
+
+SEALED_IN_EVERY_WAY = [mode for mode in MODES if mode != NO_CIPHER]
+THREE = [b"\x5efirst", b"\x5esecond, longer than the one before it by some blocks", b"\x5elast"]
+
+
+@pytest.mark.parametrize("mode", SEALED_IN_EVERY_WAY, ids="/".join)
+def test_sm_028_a22_every_byte_of_three_packets_and_every_bit_of_a_tag(mode):
+    """What stood before the damaged packet comes out, and nothing else; a damaged length may be waited for, all else is told."""
+    sealer, opener = sealer_and_opener(mode)
+    wires = []
+    for payload in THREE:
+        sealer.seal(payload)
+        wires.append(bytes(sealer.take_batch()))
+    stream, first, second = b"".join(wires), len(wires[0]), len(wires[0] + wires[1])
+    assert opened_before_refusal(opener, stream) == (THREE, None)
+    tag_bytes = keys_for(mode)[1].tag_bytes
+    flips = [(place, 0x80 >> place % 8) for place in range(len(stream))]
+    flips += [(second - 1 - place, 1 << bit) for place in range(tag_bytes) for bit in range(8)]
+    for place, bit in flips:
+        damaged = bytearray(stream)
+        damaged[place] ^= bit
+        _, opener = sealer_and_opener(mode)
+        received, reason = opened_before_refusal(opener, bytes(damaged))
+        assert received == THREE[: (place >= first) + (place >= second)]
+        start = second if place >= second else first if place >= first else 0
+        in_length = place < start + (16 if keys_for(mode)[1].head_bytes > 4 else 4)
+        assert reason == 5 or (in_length and reason in (2, None)) or (keys_for(mode)[1].hides_errors and reason is None)
 
 
 def test_integrity_errors_have_their_reason():

@@ -64,7 +64,7 @@ def test_sm_014_handshake_and_rekeys_in_any_pieces(mode, piece):
     assert len(one.exchanges) == 4
 
 
-def test_everything_of_one_side_in_one_segment():
+def test_sm_014_everything_of_one_side_in_one_segment():
     """SM-014: line, KEXINIT and KEX_INIT before the server has said a word; a server's answer whole as well."""
     client, server = two_ends(host_key=HOST_KEY)
     hello = server.take()
@@ -118,7 +118,7 @@ def test_sm_066_data_behind_the_peers_kexinit_is_refused(late):
 
 
 @pytest.mark.parametrize("noise", [b"\x02\0\0\0\0", b"\x03\0\0\0\0", b"\x04\0" + bytes(8)])
-def test_sm_034_035_noise_before_the_kexinit(noise):
+def test_sm_034_sm_035_noise_before_the_kexinit(noise):
     """Strict: refused. Not strict: taken. Before the exchange is agreed to be strict, nobody can know."""
     for strict in (True, False):
         client, server = two_ends(host_key=HOST_KEY)
@@ -159,7 +159,7 @@ def test_sm_059_noise_in_the_exchange(strict):
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_sm_051_052_a_guess(right):
+def test_sm_051_sm_052_a_guess(right):
     """A client that guesses sends its share at once: a right guess is used, a wrong one skipped, exactly once."""
     server_algorithms = Algorithms(kex=("curve25519-sha256",) if right else ("ecdh-sha2-nistp256", "curve25519-sha256"))
     client, server = two_ends(Algorithms(kex=("curve25519-sha256",)), server_algorithms, host_key=HOST_KEY)
@@ -265,7 +265,9 @@ def test_g3_a_bit_that_flips_in_the_handshake():
     """In whatever the client sends before its first key: some end refuses, or both wait for ever; they never agree."""
     once = Algorithms(kex=("curve25519-sha256",))
     client, _ = two_ends(once, host_key=HOST_KEY)
-    for position in range(0, len(client.take()), 11):
+    sent = client.take()
+    padding_length = sent[sent.index(b"\n") + 5]  # nobody looks at the padding before there are keys
+    for position in range(0, len(sent) - padding_length, 11):
         client, server = two_ends(once, host_key=HOST_KEY)
         damaged = bytearray(client.take())
         damaged[position] ^= 1
@@ -277,4 +279,4 @@ def test_g3_a_bit_that_flips_in_the_handshake():
 
 def test_a_kexinit_of_ours_is_one_of_theirs():
     client, _ = two_ends(host_key=HOST_KEY)
-    assert decode(KexInit, client.ours).kex_algorithms == (*Algorithms().kex, "ext-info-c", "kex-strict-c-v00@openssh.com")
+    assert decode(KexInit, client.ours).kex_algorithms == (*Algorithms().kex_for(Role.CLIENT), "ext-info-c", "kex-strict-c-v00@openssh.com")

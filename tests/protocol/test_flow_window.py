@@ -56,7 +56,7 @@ def test_credit_returns_at_half_and_not_before(size, step):
 
 
 @given(st.integers(0, 1000), st.integers(0, 2000))
-def test_sm_135_140_one_byte_over_the_window_is_refused(size, amount):
+def test_sm_135_sm_140_one_byte_over_the_window_is_refused(size, amount):
     window = ReceiveWindow.of(size)
     if amount <= size:
         window.consume(amount)

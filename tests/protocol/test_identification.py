@@ -124,7 +124,7 @@ def test_sm_009_lf_only(role):
 
 
 @both_roles
-def test_sm_010_255_bytes_with_cr_lf_are_the_most(role):
+def test_sm_010_at_most_255_bytes_with_cr_lf(role):
     most = b"SSH-2.0-" + b"x" * 245 + b"\r\n"
     assert len(most) == 255
     assert of(role, most) == Identification(most[:-2], b"")

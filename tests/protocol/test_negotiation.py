@@ -61,7 +61,7 @@ def first_common(client: tuple[str, ...], server: tuple[str, ...]) -> str | None
 
 @given(offers, offers)
 def test_the_first_of_the_clients_list_that_the_server_has(client, server):
-    kex, cipher = first_common(client.kex, server.kex), first_common(client.ciphers, server.ciphers)
+    kex, cipher = first_common(client.kex_for(C), server.kex_for(S)), first_common(client.ciphers, server.ciphers)
     mac = first_common(client.macs, server.macs) if cipher and not is_aead(cipher) else ""
     if kex is None or cipher is None or mac is None:
         for role in Role:
@@ -99,10 +99,10 @@ def test_our_kexinit(role):
     assert first == algorithms.kexinit(role, COOKIE, first=True)
     assert first.cookie == COOKIE
     letter = "c" if role is C else "s"
-    assert first.kex_algorithms == (*algorithms.kex, f"ext-info-{letter}", f"kex-strict-{letter}-v00@openssh.com")
+    assert first.kex_algorithms == (*algorithms.kex_for(role), f"ext-info-{letter}", f"kex-strict-{letter}-v00@openssh.com")
     rekey = decode(KexInit, Negotiator(role, algorithms, Limits()).our_kexinit(COOKIE, first=False))
-    assert rekey.kex_algorithms == algorithms.kex
-    assert rekey == changed(first, kex_algorithms=algorithms.kex)
+    assert rekey.kex_algorithms == algorithms.kex_for(role)
+    assert rekey == changed(first, kex_algorithms=algorithms.kex_for(role))
     assert (first.first_kex_packet_follows, first.reserved) == (False, 0)
 
 
@@ -121,9 +121,10 @@ BROKEN = [
     {"ciphers": ()},
     {"compression": ()},
     {"kex": ("unheard-of",)},
-    {"ciphers": ("aes128-cbc",)},
     {"macs": ("none",)},
-    {"compression": ("zlib@openssh.com",)},
+    {"compression": ("lzma",)},
+    {"signatures": ()},
+    {"signatures": ("ssh-dss",)},
 ]
 
 
@@ -163,7 +164,7 @@ def test_sm_040_first_kex_packet_follows_is_any_byte_but_zero(byte):
 
 
 @pytest.mark.parametrize("content", [b"a\0b", b"\xc3\xa4", b"a" * 65, b"a,,b", b",a", b"a,,", b" a"])
-def test_sm_041_042_names_that_are_none(content):
+def test_sm_041_sm_042_names_that_are_none(content):
     """In every list of the message."""
     plain = kexinit()
     for number in range(10):
@@ -178,7 +179,7 @@ def test_sm_041_042_names_that_are_none(content):
 
 
 def test_sm_043_duplicate_names():
-    names = Algorithms().kex
+    names = Algorithms().kex_for(C)
     assert receive(kexinit(kex_algorithms=(names[1], names[1], names[0], names[1]))).negotiated.kex == names[1]
 
 
@@ -226,7 +227,7 @@ KINDS = {
 @pytest.mark.parametrize(
     "names", [(), ("unheard-of@example",), ("ext-info-c",), ("kex-strict-c-v00@openssh.com", "kex-strict-s-v00@openssh.com")]
 )
-def test_sm_045_047_nothing_in_common(names):
+def test_sm_045_sm_047_nothing_in_common(names):
     for field, kind in KINDS.items():
         for role in Role:
             with pytest.raises(NegotiationError) as refusal:
@@ -266,7 +267,7 @@ def test_sm_048_markers_of_the_wrong_role_are_ignored(role):
         name for name in MARKERS if name.startswith(("ext-info-c", "kex-strict-c") if role.peer is S else ("ext-info-s", "kex-strict-s"))
     )
     assert len(wrong) == 2
-    chosen = receive(kexinit(role.peer, kex_algorithms=(*Algorithms().kex, *wrong)), role).negotiated
+    chosen = receive(kexinit(role.peer, kex_algorithms=(*Algorithms().kex_for(C), *wrong)), role).negotiated
     assert (chosen.strict_kex, chosen.ext_info) == (False, False)
     right = receive(kexinit(role.peer), role).negotiated
     assert (right.strict_kex, right.ext_info) == (True, True)
@@ -274,7 +275,7 @@ def test_sm_048_markers_of_the_wrong_role_are_ignored(role):
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("at_first", [True, False])
-def test_sm_049_071_a_rekey_keeps_the_markers_and_the_rules(role, at_first):
+def test_sm_049_sm_071_a_rekey_keeps_the_markers_and_the_rules(role, at_first):
     negotiator = Negotiator(role, Algorithms(), Limits())
     first = negotiator.receive(encode(kexinit(role.peer, first=at_first))).negotiated
     assert (first.strict_kex, first.ext_info) == (at_first, at_first)
@@ -298,7 +299,7 @@ def test_pol_01_strict_kex_may_be_demanded(role):
     assert receive(kexinit(role.peer), role, demanding).negotiated.strict_kex
     wrong = {C: "kex-strict-c-v00@openssh.com", S: "kex-strict-s-v00@openssh.com"}[role]
     for markers in ((), (wrong,), ("ext-info-c", "ext-info-s")):
-        theirs = kexinit(role.peer, kex_algorithms=(*Algorithms().kex, *markers))
+        theirs = kexinit(role.peer, kex_algorithms=(*Algorithms().kex_for(C), *markers))
         assert not receive(theirs, role).negotiated.strict_kex
         with pytest.raises(KeyExchangeError) as refusal:
             receive(theirs, role, demanding)
@@ -322,7 +323,7 @@ GUESSES = [
 
 
 @pytest.mark.parametrize(("follows", "kex", "host_keys", "wrong"), GUESSES)
-def test_sm_051_052_053_which_guesses_are_wrong(follows, kex, host_keys, wrong):
+def test_sm_051_sm_052_sm_053_which_guesses_are_wrong(follows, kex, host_keys, wrong):
     """RFC 4253 §7: the first kex or the first host key algorithm differs."""
     theirs = kexinit(C, kex_algorithms=kex, server_host_key_algorithms=host_keys, first_kex_packet_follows=follows)
     assert guess_is_wrong(OURS, theirs) is wrong

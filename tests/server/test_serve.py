@@ -57,7 +57,7 @@ MISHAPS = [raise_value_error, raise_os_error, raise_stop_iteration, raise_group,
 
 
 @pytest.mark.parametrize("mishap", MISHAPS, ids=lambda mishap: mishap.__name__)
-async def test_a_handlers_mishap_ends_its_session_with_255_and_nothing_else(autojump_clock, caplog, mishap):
+async def test_tri_06_pol_05_flt_27_a_handlers_mishap_ends_its_session_with_255_and_nothing_else(autojump_clock, caplog, mishap):
     async def handler(session):
         return await (mishap(session) if session.command == "mishap" else pairs.commands(session))
 
@@ -97,7 +97,7 @@ async def clean_up_badly(session, started):
         await trio.sleep_forever()
 
 
-async def test_a_mishap_while_the_handler_is_being_cancelled(autojump_clock):
+async def test_tri_06_a_mishap_while_the_handler_is_being_cancelled(autojump_clock):
     """The client goes; what goes wrong then in the session's handler is no affair of the other sessions."""
     started = trio.Event()
 
@@ -162,7 +162,7 @@ async def test_handlers_are_cancelled_when_the_connection_breaks(autojump_clock)
     assert isinstance(ends.server_cause, trio_ssh.ConnectionLost)
 
 
-async def test_cancelling_the_server_ends_handlers_and_tells_the_client(autojump_clock):
+async def test_tri_23_cancelling_the_server_ends_handlers_and_tells_the_client(autojump_clock):
     cancelled = []
 
     async def handler(session):
@@ -202,7 +202,7 @@ async def test_output_cut_off_by_the_servers_end_is_no_clean_end(autojump_clock)
                 await ends.client.run_process("x")
 
 
-async def test_keyboard_interrupt_passes_through(autojump_clock):
+async def test_tri_06_keyboard_interrupt_passes_through(autojump_clock):
     async def interrupted(session):
         raise KeyboardInterrupt
 
@@ -262,7 +262,7 @@ async def serve_on(listener, handler=pairs.commands, *, task_status=trio.TASK_ST
 
 
 @pytest.mark.parametrize("mishap", MISHAPS, ids=lambda mishap: mishap.__name__)
-async def test_a_mishap_in_one_connection_leaves_the_others_and_the_listener(autojump_clock, mishap):
+async def test_tri_24_a_mishap_in_one_connection_leaves_the_others_and_the_listener(autojump_clock, mishap):
     async def handler(session):
         return await (mishap(session) if session.command == "mishap" else pairs.commands(session))
 
@@ -280,7 +280,7 @@ async def test_a_mishap_in_one_connection_leaves_the_others_and_the_listener(aut
 
 
 @pytest.mark.parametrize("mishap", [ValueError, OSError, Odd], ids=lambda mishap: mishap.__name__)
-async def test_a_mishap_in_the_authentication_policy_is_a_refusal(autojump_clock, mishap):
+async def test_tri_06_a_mishap_in_the_authentication_policy_is_a_refusal(autojump_clock, mishap):
     async def policy(attempt):
         raise mishap("a mistake")
 
@@ -296,8 +296,8 @@ async def test_a_mishap_in_the_authentication_policy_is_a_refusal(autojump_clock
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("answer", [None, True, 1, "yes", object()], ids=repr)
-async def test_only_a_verdict_is_a_yes(autojump_clock, answer):
+@pytest.mark.parametrize("answer", [None, True, 1, "yes", object()], ids=lambda answer: type(answer).__name__)
+async def test_tri_06_only_a_verdict_is_a_yes(autojump_clock, answer):
     async def policy(attempt):
         return answer
 
@@ -309,7 +309,7 @@ async def test_only_a_verdict_is_a_yes(autojump_clock, answer):
     assert isinstance(ends.server_error, trio_ssh.SSHError)
 
 
-async def test_an_observers_mishap_changes_nothing(autojump_clock):
+async def test_tri_06_an_observers_mishap_changes_nothing(autojump_clock):
     def observer(event):
         raise ValueError("a mistake of the observer")
 
@@ -335,7 +335,7 @@ async def test_a_server_without_keys_or_with_useless_ones(autojump_clock):
         )
 
 
-async def test_connections_that_are_logging_in_are_limited(autojump_clock):
+async def test_res_01_connections_that_are_logging_in_are_limited(autojump_clock):
     listener = MemoryListener()
     limits = trio_ssh.Limits(unauthenticated_connections=2)
     async with trio.open_nursery() as nursery:

@@ -127,7 +127,7 @@ async def test_closing_the_session_is_the_end_of_the_channel_not_of_the_handler(
     assert went_on == [True]
 
 
-async def test_both_outputs_at_once_and_checkpoints(autojump_clock):
+async def test_tri_21_both_outputs_at_once_and_checkpoints(autojump_clock):
     """One task each for stdout, stderr and stdin; every call is a checkpoint (TRI-21)."""
 
     async def handler(session):
@@ -210,7 +210,7 @@ async def test_sessions_of_one_connection_run_side_by_side(autojump_clock):
     assert trio.current_time() == pytest.approx(10, abs=1)
 
 
-async def test_ten_senders_share_the_wire_fairly(autojump_clock):
+async def test_tri_20_ten_senders_share_the_wire_fairly(autojump_clock):
     """TRI-20: no channel is starved while others send all the time."""
     amounts = dict.fromkeys(range(10), 0)
 

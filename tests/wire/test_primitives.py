@@ -142,7 +142,7 @@ def test_sm_042_names_that_are_empty_or_too_long(content):
 @pytest.mark.parametrize(
     ("content", "names"), [(b"a,", ("a",)), (b"a,b,", ("a", "b")), (b"a" * 64, ("a" * 64,)), (b"a,a", ("a", "a")), (b"~,!", ("~", "!"))]
 )
-def test_sm_042_043_one_trailing_comma_and_equal_names_pass(content, names):
+def test_sm_042_sm_043_one_trailing_comma_and_equal_names_pass(content, names):
     assert p.read_name_list(string(content), 0)[0] == names
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import attrs
 import trio
 
-from .. import ACCEPT, REFUSE, AuthAttempt, KeyFileError, PublicKey, Verdict, printable
+from .. import ACCEPT, REFUSE, UNKNOWN_USER, AuthAttempt, KeyFileError, PublicKey, Verdict, printable
 from ..config import expand_tokens
 from ..keys import read_authorized_keys
 from ..server.accounts import Account, find_account
@@ -35,7 +35,7 @@ class AccountKeys:
         account = await find_account(attempt.username)
         if account is None or not account.may_be_served or attempt.public_key is None:
             _log.info("%s asked for the account %s, which is not served here", attempt.peer, printable(attempt.username, 100))
-            return REFUSE
+            return UNKNOWN_USER
         found = await trio.to_thread.run_sync(self._is_listed, account, attempt.public_key)
         if found and attempt.proven:
             key = attempt.public_key

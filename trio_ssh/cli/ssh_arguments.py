@@ -15,11 +15,11 @@ from ..config import SSHConfig
 from ..errors import printable
 from .options import UsageError, quoted, read_options
 
-USAGE = """usage: trio-ssh [-46aknNqstTvVx] [-c ciphers] [-E log_file] [-F config_file] [-i identity_file]
+USAGE = """usage: trio-ssh [-46aCknNqstTvVx] [-c ciphers] [-E log_file] [-F config_file] [-i identity_file]
                 [-l user] [-m macs] [-o option] [-p port] destination [command [argument ...]]"""
 
 _KNOWN = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy"
-_SUPPORTED = "46acEFiklmnNopqstTvVx"  # -a, -k and -x switch off what is never on here
+_SUPPORTED = "46aCcEFiklmnNopqstTvVx"  # -a, -k and -x switch off what is never on here
 _AS_OPTIONS = {"c": "Ciphers", "i": "IdentityFile", "l": "User", "m": "MACs", "p": "Port"}
 _BAD_NAME = re.compile(r"[\x00-\x20\x7f]")
 
@@ -71,7 +71,8 @@ def parse_arguments(words: Sequence[str]) -> Invocation:
     user, host, port = split_destination(destination)
     flags = "".join(letter for letter, _ in (*options, *more))
     # The order is the precedence: whatever stands first on the command line wins, as with ssh.
-    settings = [*_settings(options), *_of_destination(user, port), *_settings(more), *_log_level(flags)]
+    compression = ["Compression=yes"] if "C" in flags else []
+    settings = [*_settings(options), *_of_destination(user, port), *_settings(more), *compression, *_log_level(flags)]
     last = dict([*options, *more])
     subsystem = "s" in flags
     if subsystem and not rest:

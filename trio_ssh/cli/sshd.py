@@ -5,6 +5,7 @@ Without root's rights it serves the account that it runs as. No configuration is
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 import attrs
 import trio
 
-from .. import PrivateKey, Services, SSHError, __version__, serve_listeners, serve_stream
+from .. import Algorithms, PrivateKey, Services, SSHError, __version__, serve_listeners, serve_stream
 from ..config import Settings, SSHDConfig, server_algorithms, server_limits, sshd_config
 from ..errors import ConfigError
 from ..server.login_shell import login_shell
@@ -89,6 +90,7 @@ def _serve_network(invocation: ServerInvocation, settings: Settings, server: Ser
             if invocation.log_path is None:
                 log_to_syslog(TOOL, settings[sshd_config.LOG_LEVEL])
         with pid_file(settings[sshd_config.PID_FILE]):
+            gc.freeze()  # what is loaded by now stays: looking it through again and again would stop everybody for 10 ms each time
             trio.run(_until_signalled, server, sockets, invocation.debug)
     finally:
         for one in sockets:
@@ -148,6 +150,7 @@ class Server:
     settings: Settings
     host_keys: tuple[PrivateKey, ...]
     keys: AccountKeys
+    algorithms: Algorithms
 
     @classmethod
     def of(cls, settings: Settings) -> Server:
@@ -164,7 +167,9 @@ class Server:
         keys = AccountKeys(settings[sshd_config.AUTHORIZED_KEYS_FILE], settings[sshd_config.STRICT_MODES])
         shell = login_shell(subsystems=subsystems)
         handler = Services(session=shell, subsystems=dict.fromkeys(subsystems, shell))  # another subsystem is refused when asked for
-        return cls(handler=handler, settings=settings, host_keys=_host_keys(settings), keys=keys)
+        return cls(
+            handler=handler, settings=settings, host_keys=_host_keys(settings), keys=keys, algorithms=server_algorithms(settings)
+        )
 
     async def serve_all(self, listeners: Sequence[TunedListener]) -> None:
         settings = self.settings
@@ -173,7 +178,7 @@ class Server:
             listeners,
             host_keys=self.host_keys,
             authenticate=self.keys,
-            algorithms=server_algorithms(settings),
+            algorithms=self.algorithms,
             limits=server_limits(settings),
             observer=logging_observer(log, LEVEL_OF_EVENTS),
             accept_env=settings[sshd_config.ACCEPT_ENV],
@@ -207,7 +212,7 @@ class Server:
             stream,
             host_keys=self.host_keys,
             authenticate=self.keys,
-            algorithms=server_algorithms(settings),
+            algorithms=self.algorithms,
             limits=server_limits(settings),
             observer=logging_observer(log, LEVEL_OF_EVENTS),
             accept_env=settings[sshd_config.ACCEPT_ENV],

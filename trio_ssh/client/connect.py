@@ -12,9 +12,10 @@ import trio
 
 from ..connection.authentication import ClientPlan, Offer
 from ..connection.collapse import only_cause, single_cause
-from ..connection.connection import ClientSide, Connection
+from ..connection.connection import Connection
 from ..connection.events import Observer
-from ..connection.sockets import tune
+from ..connection.sides import ClientSide
+from ..connection.sockets import close_at_once, tune
 from ..connection.version import SOFTWARE
 from ..errors import ConnectionLost, LocalProtocolError
 from ..keys.key import PublicKey
@@ -96,7 +97,12 @@ class Connecting:
         if self._block is not None:
             raise LocalProtocolError("a `connect(...)` can be entered once: make another for another connection")
         policy = self.host_keys if self.host_keys is not None else KnownHosts.default()
-        connection = await self._prepare(policy)
+        try:
+            connection = await self._prepare(policy)
+        except BaseException:
+            if self.stream is not None:
+                await close_at_once(self.stream)  # it is ours from entering on, whatever comes of it
+            raise
         self._block = block = _Block(connection)
         return await block.enter()
 

@@ -53,7 +53,7 @@ class PrivateKeyCredential:
 
     @property
     def algorithms(self) -> Sequence[str]:
-        return self.key.public_key.signature_algorithms
+        return self.key.public_key.all_signature_algorithms
 
     @property
     def key_blob(self) -> bytes:
@@ -134,7 +134,7 @@ class _LockedKey:
 
     @property
     def algorithms(self) -> Sequence[str]:
-        return self.public_key.signature_algorithms
+        return self.public_key.all_signature_algorithms
 
     @property
     def key_blob(self) -> bytes:

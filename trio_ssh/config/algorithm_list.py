@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from .. import Algorithms
 from ..errors import printable
 from ..wire.patterns import matches_pattern
 
@@ -35,6 +36,6 @@ def _expand(kind: str, pattern: str, supported: Sequence[str]) -> Iterable[str]:
     return found
 
 
-def algorithm_list(kind: str, default: Sequence[str], supported: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """A parser for the lists of one kind."""
-    return lambda word: choose_algorithms(kind, word, default, supported)
+def algorithm_list(kind: str, choose: Callable[[Algorithms], tuple[str, ...]], default: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """A parser for the lists of one kind; `choose` takes its list out of all that is supported when a line is parsed."""
+    return lambda word: choose_algorithms(kind, word, default, choose(Algorithms.everything()))

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from .. import Algorithms
+from .. import Algorithms, Role
 from .algorithm_list import algorithm_list
 from .lines import Path, file_lines, option_lines, text_lines
 from .settings import Keyword, Section, Settings, parse_sections, settings_of, table_of
@@ -35,7 +35,10 @@ from .values import (
     yes_no,
 )
 
-_SUPPORTED = Algorithms()  # all that there is, is on by default
+_USUAL = Algorithms()
+# Stricter than the library: what only peers from before 2014 and a few libraries need is there when it is asked for, with "+name".
+_USUAL_MACS = tuple(name for name in _USUAL.macs if name.endswith("-etm@openssh.com"))
+_USUAL_KEX = tuple(name for name in _USUAL.kex_for(Role.CLIENT) if name != "diffie-hellman-group14-sha256")
 
 USER: Keyword[str | None] = Keyword("User", one(text), None)
 PORT: Keyword[int] = Keyword("Port", one(port), 22)
@@ -46,14 +49,16 @@ GLOBAL_KNOWN_HOSTS_FILE: Keyword[tuple[str, ...]] = Keyword(
     "GlobalKnownHostsFile", paths, ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 )
 STRICT_HOST_KEY_CHECKING = Keyword("StrictHostKeyChecking", one(strict_host_key_checking), StrictHostKeyChecking.ASK)
-CIPHERS = Keyword("Ciphers", one(algorithm_list("cipher", _SUPPORTED.ciphers, _SUPPORTED.ciphers)), _SUPPORTED.ciphers)
-MACS = Keyword("MACs", one(algorithm_list("MAC", _SUPPORTED.macs, _SUPPORTED.macs)), _SUPPORTED.macs)
-KEX_ALGORITHMS = Keyword("KexAlgorithms", one(algorithm_list("key exchange method", _SUPPORTED.kex, _SUPPORTED.kex)), _SUPPORTED.kex)
+CIPHERS = Keyword("Ciphers", one(algorithm_list("cipher", lambda a: a.ciphers, _USUAL.ciphers)), _USUAL.ciphers)
+MACS = Keyword("MACs", one(algorithm_list("MAC", lambda a: a.macs, _USUAL_MACS)), _USUAL_MACS)
+KEX_ALGORITHMS = Keyword("KexAlgorithms", one(algorithm_list("key exchange method", lambda a: a.kex or (), _USUAL_KEX)), _USUAL_KEX)
 HOST_KEY_ALGORITHMS = Keyword(
-    "HostKeyAlgorithms",
-    one(algorithm_list("host key algorithm", _SUPPORTED.host_keys, _SUPPORTED.host_keys)),
-    _SUPPORTED.host_keys,
+    "HostKeyAlgorithms", one(algorithm_list("host key algorithm", lambda a: a.host_keys, _USUAL.host_keys)), _USUAL.host_keys
 )
+PUBKEY_ACCEPTED_ALGORITHMS = Keyword(
+    "PubkeyAcceptedAlgorithms", one(algorithm_list("signature algorithm", lambda a: a.signatures, _USUAL.signatures)), _USUAL.signatures
+)
+COMPRESSION = Keyword("Compression", one(yes_no), False)
 REKEY_LIMIT = Keyword("RekeyLimit", rekey_limit, RekeyLimit())
 BATCH_MODE = Keyword("BatchMode", one(yes_no), False)
 LOG_LEVEL = Keyword("LogLevel", one(log_level), LogLevel.INFO)
@@ -73,6 +78,8 @@ TABLE = table_of(
     MACS,
     KEX_ALGORITHMS,
     HOST_KEY_ALGORITHMS,
+    PUBKEY_ACCEPTED_ALGORITHMS,
+    COMPRESSION,
     REKEY_LIMIT,
     BATCH_MODE,
     LOG_LEVEL,

@@ -8,7 +8,17 @@ from functools import cached_property
 
 import attrs
 
-from .. import Algorithms
+from .. import Algorithms, Role
+from .admission_values import (
+    MaxStartups,
+    NetBlockSize,
+    Penalty,
+    address_list,
+    count_or_none,
+    max_startups,
+    net_block_size,
+    penalties,
+)
 from .algorithm_list import algorithm_list
 from .lines import Path, file_lines, option_lines, text_lines
 from .settings import Keyword, Section, Settings, parse_sections, settings_of, table_of
@@ -17,6 +27,7 @@ from .values import (
     LogLevel,
     RekeyLimit,
     Subsystem,
+    choice,
     environment_patterns,
     listen_address,
     listening_port,
@@ -33,7 +44,10 @@ from .values import (
     yes_no,
 )
 
-_SUPPORTED = Algorithms()  # all that there is, is on by default
+_USUAL = Algorithms()
+# Stricter than the library: what only peers from before 2014 and a few libraries need is there when it is asked for, with "+name".
+_USUAL_MACS = tuple(name for name in _USUAL.macs if name.endswith("-etm@openssh.com"))
+_USUAL_KEX = _USUAL.kex_for(Role.SERVER)
 _COUNT_MAX = 2**31 - 1
 
 PORT: Keyword[tuple[int, ...]] = Keyword("Port", one_more(listening_port), (22,), accumulates=True)
@@ -48,13 +62,27 @@ SUBSYSTEM: Keyword[tuple[Subsystem, ...]] = Keyword("Subsystem", subsystem, (), 
 PID_FILE: Keyword[str | None] = Keyword("PidFile", one(path_or_none), None)
 REKEY_LIMIT = Keyword("RekeyLimit", rekey_limit, RekeyLimit())
 LOG_LEVEL = Keyword("LogLevel", one(log_level), LogLevel.INFO)
-CIPHERS = Keyword("Ciphers", one(algorithm_list("cipher", _SUPPORTED.ciphers, _SUPPORTED.ciphers)), _SUPPORTED.ciphers)
-MACS = Keyword("MACs", one(algorithm_list("MAC", _SUPPORTED.macs, _SUPPORTED.macs)), _SUPPORTED.macs)
-KEX_ALGORITHMS = Keyword("KexAlgorithms", one(algorithm_list("key exchange method", _SUPPORTED.kex, _SUPPORTED.kex)), _SUPPORTED.kex)
+CIPHERS = Keyword("Ciphers", one(algorithm_list("cipher", lambda a: a.ciphers, _USUAL.ciphers)), _USUAL.ciphers)
+MACS = Keyword("MACs", one(algorithm_list("MAC", lambda a: a.macs, _USUAL_MACS)), _USUAL_MACS)
+KEX_ALGORITHMS = Keyword("KexAlgorithms", one(algorithm_list("key exchange method", lambda a: a.kex or (), _USUAL_KEX)), _USUAL_KEX)
+HOST_KEY_ALGORITHMS = Keyword(
+    "HostKeyAlgorithms", one(algorithm_list("host key algorithm", lambda a: a.host_keys, _USUAL.host_keys)), _USUAL.host_keys
+)
+PUBKEY_ACCEPTED_ALGORITHMS = Keyword(
+    "PubkeyAcceptedAlgorithms", one(algorithm_list("signature algorithm", lambda a: a.signatures, _USUAL.signatures)), _USUAL.signatures
+)
+COMPRESSION = Keyword("Compression", one(choice({"yes": True, "delayed": True, "no": False}, "yes, delayed or no")), True)
+MODULI_FILE: Keyword[str | None] = Keyword("ModuliFile", one(path_or_none), "/etc/ssh/moduli")
 PERMIT_TTY = Keyword("PermitTTY", one(yes_no), True)
 MAX_AUTH_TRIES = Keyword("MaxAuthTries", one(whole_number(1, _COUNT_MAX)), 6)
 LOGIN_GRACE_TIME: Keyword[int | None] = Keyword("LoginGraceTime", one(seconds_or_none), 120)
 MAX_SESSIONS = Keyword("MaxSessions", one(whole_number(0, _COUNT_MAX)), 10)
+MAX_STARTUPS = Keyword("MaxStartups", one(max_startups), MaxStartups())
+# Here OpenSSH's defaults are none and 32:128, which leave a single source all the places there are.
+PER_SOURCE_MAX_STARTUPS: Keyword[int | None] = Keyword("PerSourceMaxStartups", one(count_or_none), 10)
+PER_SOURCE_NET_BLOCK_SIZE = Keyword("PerSourceNetBlockSize", one(net_block_size), NetBlockSize())
+PER_SOURCE_PENALTIES: Keyword[tuple[Penalty, ...]] = Keyword("PerSourcePenalties", penalties, (), accumulates=True)
+PER_SOURCE_PENALTY_EXEMPT_LIST: Keyword[tuple[str, ...]] = Keyword("PerSourcePenaltyExemptList", one(address_list), ())
 
 TABLE = table_of(
     PORT,
@@ -72,10 +100,19 @@ TABLE = table_of(
     CIPHERS,
     MACS,
     KEX_ALGORITHMS,
+    HOST_KEY_ALGORITHMS,
+    PUBKEY_ACCEPTED_ALGORITHMS,
+    COMPRESSION,
+    MODULI_FILE,
     PERMIT_TTY,
     MAX_AUTH_TRIES,
     LOGIN_GRACE_TIME,
     MAX_SESSIONS,
+    MAX_STARTUPS,
+    PER_SOURCE_MAX_STARTUPS,
+    PER_SOURCE_NET_BLOCK_SIZE,
+    PER_SOURCE_PENALTIES,
+    PER_SOURCE_PENALTY_EXEMPT_LIST,
 )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 import trio
@@ -21,9 +21,9 @@ from ..protocol.auth_client import (
     KeyAccepted,
     Refused,
     ServiceAccepted,
-    server_signature_algorithms,
 )
 from ..protocol.auth_server import AuthAttempt, ExtensionsNoted, Hopeless, ServerAuthentication, ServiceWanted
+from ..protocol.extensions import server_signature_algorithms
 from .containment import containing
 from .events import AuthAttempted, Observer
 from .transport import Transport
@@ -78,6 +78,8 @@ class IdentityProver:
     messages: trio.MemoryReceiveChannel[bytes]
     plan: ClientPlan
     observer: Observer | None
+    signatures: Sequence[str]
+    """The signature algorithms that may be used, most wanted first."""
     eager: bool = False
     """The server is known to take our first request right behind the service request: a round trip less."""
     _signature_algorithms: tuple[str, ...] | None = None
@@ -125,10 +127,12 @@ class IdentityProver:
 
     def _signature_algorithm(self, signer: Signer) -> str | None:
         """RFC 8308 §3.1: one that the server listed, if it listed any. Never a weaker one than we offer."""
-        for algorithm in signer.algorithms:
+        ours = [algorithm for algorithm in self.signatures if algorithm in signer.algorithms]
+        for algorithm in ours:
             if self._signature_algorithms is None or algorithm in self._signature_algorithms:
                 return algorithm
-        self._tried.append(f"publickey {signer.algorithms[0]} (not tried: the server takes none of its algorithms)")
+        why = "the server takes none of its algorithms" if ours else "none of its algorithms is among those to be used"
+        self._tried.append(f"publickey {signer.algorithms[0]} (not tried: {why})")
         return None
 
     async def _ask(self, payload: bytes, tried: str) -> bool:
@@ -187,6 +191,17 @@ ACCEPT = Verdict(accepted=True)
 REFUSE = Verdict(accepted=False)
 
 
+@runtime_checkable
+class SignaturesByUser(Protocol):
+    """A policy that takes other signature algorithms of some users than of others may have this method, too.
+
+    A client that can take it is told in an EXT_INFO of its own (RFC 8308 §2.4, ``ext-info-in-auth@openssh.com``).
+    """
+
+    def signature_algorithms(self, username: str, /) -> Sequence[str]:
+        """Those taken of `username`; not a word about whether there is such a user should be in it."""
+
+
 class Authenticator(Protocol):
     """A server's policy. An exception in it is a refusal."""
 
@@ -214,6 +229,8 @@ class IdentityChecker:
         """Returns when somebody was let in. Raises `RemoteProtocolError` when the client breaks a rule or tries too often."""
         while True:
             event = self.machine.receive(await self.messages.receive())
+            if extensions := self.machine.take_extensions():
+                self.transport.send_nowait(extensions)
             if isinstance(event, ServiceWanted):
                 self.transport.send_nowait(event.reply)
             elif isinstance(event, Hopeless):

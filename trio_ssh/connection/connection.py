@@ -7,71 +7,34 @@ DISCONNECT leaves if one is due, and the writer, which alone must not be cut off
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import attrs
 import trio
 
 from ..errors import AuthenticationFailed, ConnectionLost, HostKeyError, LocalProtocolError, NegotiationError, RemoteProtocolError, SSHError
-from ..keys.key import PrivateKey, PublicKey
-from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
-from ..protocol.auth_client import ClientAuthentication, extensions_of_server, is_tested
+from ..protocol.auth_client import ClientAuthentication, is_tested
 from ..protocol.auth_server import ServerAuthentication
-from ..protocol.identification import IdentificationReader, identification_line
+from ..protocol.identification import identification_line
 from ..protocol.limits import Limits
-from ..protocol.negotiation import Algorithms, Negotiated
-from ..protocol.negotiator import Negotiator
-from ..protocol.opener import Opener
-from ..protocol.phases import PhaseTracker
+from ..protocol.negotiation import Algorithms, Negotiated, is_delayed, new_compressor, new_decompressor
 from ..protocol.role import Role
-from ..protocol.sealer import Sealer
 from ..wire.numbers import DisconnectReason
-from .authentication import Authenticator, ClientPlan, IdentityChecker, IdentityProver
+from .authentication import IdentityChecker, IdentityProver, SignaturesByUser
 from .events import ConnectionEnded, Event, KeyExchangeDone, Observer, RekeyCause, contained
-from .incoming import OpenHandler, refuse_open
 from .keepalive import keep_alive
 from .mux import Mux
-from .reader import PacketSink, Router, read_packets
-from .rekey_supervisor import KEX_NEWS_WAITING, InboundKeys, KexNews, OurIdentity, RekeySupervisor
-from .sockets import close_at_once
+from .parts import Parts
+from .sides import ClientSide, ServerSide
+from .sockets import close_at_once, unacknowledged
 from .statistics import ChannelStatistics, Statistics
 from .transport import Transport
 from .writer import write_outbox
 
 FLUSH_SECONDS = 1.0
 
-T = TypeVar("T")
-Pair = tuple[trio.MemorySendChannel[T], trio.MemoryReceiveChannel[T]]
-
-
-@attrs.frozen(kw_only=True)
-class ClientSide:
-    """What makes a connection a client's."""
-
-    plan: ClientPlan
-    trust: Callable[[PublicKey], Awaitable[None]]
-    """The host key policy: returns for a good key, raises `HostKeyError` for another."""
-
-
-def ignore_login(username: str) -> None:
-    """For servers that need not know."""
-
-
-@attrs.frozen(kw_only=True)
-class ServerSide:
-    """What makes a connection a server's."""
-
-    host_keys: tuple[PrivateKey, ...]
-    policy: Authenticator
-    on_login: Callable[[str], None] = ignore_login
-    """Told the user's name, right behind the SUCCESS."""
-    on_open: OpenHandler = refuse_open
-    """Told, in the reader's task, of each channel a client wants to open."""
-    peer: str = ""
-    local: str = ""
-    incoming_types: tuple[str, ...] = ("session",)
+_log = logging.getLogger("trio_ssh.connection")
 
 
 @attrs.define(eq=False)
@@ -122,7 +85,7 @@ class Connection:
         Why it ended is in `cause`, and every call on the connection raises it; what comes out of here are only cancellations and mistakes
         of ours.
         """
-        self._parts = parts = Parts.build(self)
+        parts = self.assemble()
         writer_scope = trio.CancelScope(shield=True)  # sealed packets must not be cut: it ends after the flush, below
         try:
             async with trio.open_nursery() as nursery:
@@ -133,17 +96,27 @@ class Connection:
                     await self._log_in(nursery)
                     await self._stopping.wait()
                 finally:
-                    self._tell_everybody(parts)
                     nursery.cancel_scope.cancel()
-                    with trio.move_on_after(min(FLUSH_SECONDS, self.limits.close_seconds), shield=True):
-                        await parts.transport.flush()
-                    writer_scope.cancel()
+                    try:
+                        self._tell_everybody(parts)
+                        with trio.move_on_after(min(FLUSH_SECONDS, self.limits.close_seconds), shield=True):
+                            await parts.transport.flush()
+                    finally:
+                        writer_scope.cancel()  # it alone is shielded: nothing may keep it from its end
         finally:
             self.settled.set()
             self.ended.set()
             if self.observer is not None:
                 self.observer(ConnectionEnded(self.cause))
             await close_at_once(self.stream)
+
+    def assemble(self) -> Parts:
+        """Make the machines; no task runs yet."""
+        if self.observer is not None:
+            self.observer = contained(self.observer)
+        us = self.side.identity(identification_line(self.software), self.algorithms)
+        self._parts = Parts.build(self.stream, self.role, self.algorithms, self.limits, us, self.note, self.end)
+        return self._parts
 
     async def _log_in(self, nursery: trio.Nursery) -> None:
         """Until somebody is logged in or nobody will be. A server's clients have a deadline."""
@@ -158,11 +131,10 @@ class Connection:
             nursery.start_soon(self._guard, self._keep_alive)
 
     async def _keep_alive(self) -> None:
-        limits, opener = self.limits, self.parts.opener
+        limits, parts = self.limits, self.parts
         if self.mux is not None and limits.keepalive_seconds is not None:
-            await keep_alive(
-                self.parts.transport, self.mux, lambda: opener.bytes_received, limits.keepalive_seconds, limits.keepalive_misses
-            )
+            asks = unacknowledged(self.stream)
+            await keep_alive(parts.transport, self.mux, parts.opener, asks, limits.keepalive_seconds, limits.keepalive_misses)
 
     async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
         """An error of one task is the end of the connection, not of whoever opened its nursery."""
@@ -184,13 +156,16 @@ class Connection:
             self.settled.set()
 
     def _tell_everybody(self, parts: Parts) -> None:
-        """A DISCONNECT for the peer where one is due, and the end of every wait on our side. Synchronous."""
-        self._say_goodbye(parts.transport)
+        """The end of every wait on our side, and a DISCONNECT for the peer where one is due. Synchronous."""
         cause = self.cause or ConnectionLost("the connection was closed")
         parts.transport.fail(cause)
         parts.supervisor.done.unpark_all()
         if self.mux is not None:
             self.mux.fail(cause)
+        try:
+            self._say_goodbye(parts.transport)
+        except Exception:
+            _log.exception("no DISCONNECT could be made; the peer finds out by the end of the stream")
 
     def _say_goodbye(self, transport: Transport) -> None:
         cause = self.cause
@@ -220,15 +195,25 @@ class Connection:
         assert state.session_id is not None  # the transport is handed on behind the first exchange only
         side = self.side
         if isinstance(side, ClientSide):
-            machine = ClientAuthentication(side.plan.username, state.session_id, self.limits)
-            prover = IdentityProver(machine, transport, parts.auth_messages, side.plan, self.observer, is_tested(state.peer_line))
+            proof = ClientAuthentication(side.plan.username, state.session_id, self.limits)
+            eager = is_tested(state.peer_line)
+            signatures = self.algorithms.signatures
+            prover = IdentityProver(proof, transport, parts.auth_messages, side.plan, self.observer, signatures, eager)
             await prover.prove_identity()
+            self._compress()  # the reader has halted behind the SUCCESS
             self.username = side.plan.username
             self.mux = Mux(transport, self.limits, self.observer)
             parts.muxes_in.send_nowait(self.mux)
         else:
-            checker = ServerAuthentication(state.session_id, tuple(side.policy.methods), self.limits, side.peer)
-            await IdentityChecker(checker, transport, parts.auth_messages, side.policy, self.observer, self._granted).check_identity()
+            machine = ServerAuthentication(
+                state.session_id,
+                tuple(side.policy.methods),
+                self.limits,
+                side.peer,
+                self.algorithms.signatures,
+                side.policy.signature_algorithms if isinstance(side.policy, SignaturesByUser) else None,
+            )
+            await IdentityChecker(machine, transport, parts.auth_messages, side.policy, self.observer, self._granted).check_identity()
         parts.supervisor.allow_rekeys()
         self.settled.set()
 
@@ -240,18 +225,18 @@ class Connection:
         self.mux = mux = Mux(parts.transport, self.limits, self.observer, self.side.incoming_types)
         mux.on_open = self.side.on_open
         parts.transport.send_nowait(payload)
+        self._compress()
         parts.phases.authentication_succeeded()
         parts.router.attach(mux)
         self.side.on_login(username)
 
-    def identity(self) -> OurIdentity:
-        """What we are in a key exchange."""
-        line = identification_line(self.software)
-        if isinstance(self.side, ClientSide):
-            return OurIdentity(line=line, trust=self.side.trust)
-        return OurIdentity(
-            line=line, host_keys=keys_by_algorithm(self.side.host_keys), first_payload=extensions_of_server(DEFAULT_HOST_KEY_ALGORITHMS)
-        )
+    def _compress(self) -> None:
+        """Delayed compression, if it was agreed on, begins in both directions behind USERAUTH_SUCCESS (OpenSSH's zlib@openssh.com)."""
+        negotiated, role = self.negotiated, self.role
+        if is_delayed(negotiated.compression_from(role)):
+            self.parts.transport.compress_with(new_compressor(negotiated, role, authenticated=True))
+        if is_delayed(negotiated.compression_from(role.peer)):
+            self.parts.opener.decompress_with(new_decompressor(negotiated, role, authenticated=True))
 
     # -- looking -----------------------------------------------------------------------------------------------------------------
 
@@ -290,76 +275,3 @@ class Connection:
             self._rekeys.append(event.cause)
         if self.observer is not None:
             self.observer(event)
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Parts:
-    """The machines and the memory channels between the tasks: wired once, then only used."""
-
-    transport: Transport
-    opener: Opener
-    phases: PhaseTracker
-    negotiator: Negotiator
-    supervisor: RekeySupervisor
-    router: Router
-    transports: trio.MemoryReceiveChannel[Transport]
-    auth_messages: trio.MemoryReceiveChannel[bytes]
-    muxes_in: trio.MemorySendChannel[PacketSink]
-    read: Callable[[], Awaitable[None]]
-    supervise: Callable[[], Awaitable[None]]
-
-    @classmethod
-    def build(cls, connection: Connection) -> Parts:
-        limits, role = connection.limits, connection.role
-        if connection.observer is not None:
-            connection.observer = contained(connection.observer)
-        # Annotated instead of subscripted: trio's subscript costs as much again as the channel, and this is done for every connection.
-        news: Pair[KexNews] = trio.open_memory_channel(KEX_NEWS_WAITING)
-        keys: Pair[InboundKeys] = trio.open_memory_channel(1)
-        auth_messages: Pair[bytes] = trio.open_memory_channel(limits.auth_messages_waiting)
-        transports: Pair[Transport] = trio.open_memory_channel(1)
-        muxes: Pair[PacketSink] = trio.open_memory_channel(1)
-
-        phases = PhaseTracker(role)
-        negotiator = Negotiator(role, connection.algorithms, limits)
-        # Before the first keys there is no budget to spend: the first `on_spent` is never called.
-        sealer = Sealer(os.urandom, lambda: None)
-        opener = Opener(limits.packet_bytes_preauth, lambda: None)
-        transport = Transport(sealer, limits)
-        supervisor = RekeySupervisor(
-            negotiator=negotiator,
-            phases=phases,
-            transport=transport,
-            limits=limits,
-            us=connection.identity(),
-            random=os.urandom,
-            observer=connection.note,
-            news_in=news[0],
-            news=news[1],
-            keys_out=keys[0],
-            transports_out=transports[0],
-        )
-        router = Router(phases, opener, negotiator, transport, limits, news[0], auth_messages[0])
-        identification = IdentificationReader(role, limits)
-        return cls(
-            transport=transport,
-            opener=opener,
-            phases=phases,
-            negotiator=negotiator,
-            supervisor=supervisor,
-            router=router,
-            transports=transports[1],
-            auth_messages=auth_messages[1],
-            muxes_in=muxes[0],
-            read=lambda: read_packets(connection.stream, opener, router, identification, news[0], keys[1], muxes[1], phases),
-            supervise=supervisor.supervise_keys,
-        )
-
-
-def keys_by_algorithm(host_keys: tuple[PrivateKey, ...]) -> dict[str, PrivateKey]:
-    """Which of the server's keys signs for a negotiated host key algorithm: the first that can."""
-    table: dict[str, PrivateKey] = {}
-    for key in host_keys:
-        for algorithm in key.public_key.signature_algorithms:
-            table.setdefault(algorithm, key)
-    return table

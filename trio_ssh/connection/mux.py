@@ -45,6 +45,9 @@ _unpack_extended_data_head = struct.Struct(">BIII").unpack_from
 
 KEEPALIVE = encode(GlobalRequest("keepalive@openssh.com", True))
 
+NO_MORE_SESSIONS = "no-more-sessions@openssh.com"
+"""OpenSSH PROTOCOL §2.2: whoever takes over the client from here on can open no shell."""
+
 GlobalRequestHandler = Callable[[str, bytes], bytes | None]
 """``handler(request_name, request_fields)``, called by the reader: the answer's payload, or None to refuse."""
 
@@ -68,6 +71,7 @@ class Mux:
 
     __slots__ = (
         "_limits",
+        "_no_more_sessions",
         "_observer",
         "_opening",
         "_table",
@@ -89,6 +93,7 @@ class Mux:
         self._table = ChannelTable(transport, limits)
         self._opening: dict[int, _Opening] = {}
         self._undecided = 0
+        self._no_more_sessions = False
         self.incoming_types = frozenset(incoming_types)
         self.channels = self._table.channels
         self.replies = ReplyQueue()
@@ -157,6 +162,8 @@ class Mux:
         wanted = decode(ChannelOpen, payload)
         if wanted.sender_channel in self._table.peer_numbers:
             raise RemoteProtocolError(f"the peer opened a channel with its number {wanted.sender_channel}, which is in use")
+        if wanted.channel_type == "session":
+            self._check_session(wanted)
         reason, why = self._objection(wanted)
         if reason is not None:
             self.refuse_channel(wanted.sender_channel, reason, why)
@@ -164,6 +171,12 @@ class Mux:
         self._undecided += 1
         self._table.peer_numbers.add(wanted.sender_channel)
         self.on_open(IncomingChannel(wanted, self.accept_channel, self.refuse_channel))
+
+    def _check_session(self, wanted: ChannelOpen) -> None:
+        if wanted.type_fields:
+            raise RemoteProtocolError("bytes follow the last field of the peer's open of a session (RFC 4254 §6.1)")
+        if self._no_more_sessions:
+            raise RemoteProtocolError("the peer opened a session after it had said that it would open no more")
 
     def _objection(self, wanted: ChannelOpen) -> tuple[OpenFailureReason | None, str]:
         if wanted.channel_type not in self.incoming_types:
@@ -327,7 +340,11 @@ class Mux:
 
     def _receive_global_request(self, payload: bytes) -> None:
         message = decode(GlobalRequest, payload)
-        answer = self.on_global_request(message.request_name, message.request_fields)
+        if message.request_name == NO_MORE_SESSIONS and "session" in self.incoming_types:
+            self._no_more_sessions = True
+            answer: bytes | None = b""
+        else:
+            answer = self.on_global_request(message.request_name, message.request_fields)
         if message.want_reply:
             self._transport.send_reply_nowait(encode(RequestFailure() if answer is None else RequestSuccess(answer)))
 

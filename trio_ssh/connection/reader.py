@@ -13,11 +13,13 @@ import trio
 
 from ..errors import ConnectionLost, Disconnected, KeyExchangeError, RemoteProtocolError, printable
 from ..protocol.identification import Identification, IdentificationReader
-from ..protocol.key_exchange import INBOUND_NUMBERS
+from ..protocol.key_exchange import inbound_numbers
 from ..protocol.limits import Limits
 from ..protocol.negotiator import Negotiator
 from ..protocol.opener import Opener
 from ..protocol.phases import Phase, PhaseTracker, Route
+from ..protocol.rekey_pace import RekeyPace
+from ..protocol.role import Role
 from ..wire.codec import decode, encode
 from ..wire.numbers import MessageNumber as M
 from ..wire.transport import Debug, Disconnect, Ignore, NewKeys, Ping, Pong, Unimplemented
@@ -46,6 +48,7 @@ class Router:
         "_negotiator",
         "_noise",
         "_opener",
+        "_pace",
         "_phases",
         "_receive_connection_message",
         "_rekey_asked_at",
@@ -73,6 +76,7 @@ class Router:
         self._auth = auth
         self._receive_connection_message: Callable[[memoryview, int, int], None] | None = None
         self._skip_next = False
+        self._pace = RekeyPace(limits.rekeys_per_second)
         self._noise = 0
         self._late_requests = 0
         self._rekey_asked_at: int | None = None
@@ -82,6 +86,10 @@ class Router:
         """From now on messages of the connection protocol go to `mux`."""
         self._receive_connection_message = mux.receive
         self._opener.trust(self._limits.packet_bytes)
+
+    def keys_changed(self) -> None:
+        """The packets that follow are under fresh keys."""
+        self._pace.keys_changed(self._opener.sequence_number)
 
     def check_rekey_patience(self) -> None:
         """Once a batch: a peer that has our KEXINIT and only goes on sending is cut off in the end (hardening RES-21)."""
@@ -112,9 +120,10 @@ class Router:
             raise Disconnected(message.reason_code, message.description)
         if route is Route.NOISE:
             decode(NOISE_CLASSES[number], payload)
-        elif route is Route.PING:
-            self._transport.send_reply_nowait(encode(Pong(decode(Ping, payload).data)))
-        elif route is Route.UNKNOWN:
+        elif route is Route.PING and self._knows_ping():
+            if number == M.PING:
+                self._transport.send_reply_nowait(encode(Pong(decode(Ping, payload).data)))
+        elif route is Route.UNKNOWN or route is Route.PING:
             self._transport.send_reply_nowait(encode(Unimplemented((self._opener.sequence_number - 1) & 0xFFFFFFFF)))
         elif route is Route.LATE_AUTH:
             self._count_late_request()
@@ -125,6 +134,11 @@ class Router:
         if not phases.authenticated:
             self._count_noise(number)
         return False
+
+    def _knows_ping(self) -> bool:
+        """A server says in its EXT_INFO that it answers PING; who takes no EXT_INFO cannot know (OpenSSH PROTOCOL §1.10)."""
+        current = self._negotiator.current
+        return self._phases.role is Role.CLIENT or (current is not None and current.ext_info)
 
     def _count_noise(self, number: int) -> None:
         self._noise += 1
@@ -140,10 +154,12 @@ class Router:
 
     def _kex_message(self, number: int, payload: bytes) -> bool:
         if number == M.KEXINIT:
+            if self._phases.phase is Phase.CONNECTION:
+                self._pace.peer_began(trio.current_time(), self._opener.sequence_number, self._transport.packets_under_key)
             peer = self._negotiator.receive(payload)
             self._phases.received_kexinit(
                 strict=peer.negotiated.strict_kex,
-                method_numbers=INBOUND_NUMBERS[self._phases.role],
+                method_numbers=inbound_numbers(peer.negotiated.kex, self._phases.role),
                 sequence_number=(self._opener.sequence_number - 1) & 0xFFFFFFFF,
             )
             self._skip_next = peer.guess_is_wrong
@@ -200,7 +216,14 @@ async def read_packets(
                     await trio.lowlevel.checkpoint()  # many small packets: somebody else's turn
                 elif router.halted_at == M.NEWKEYS:
                     inbound = await keys.receive()
-                    opener.switch_keys(inbound.key, inbound.budget, inbound.on_spent, reset_sequence=inbound.reset_sequence)
+                    opener.switch_keys(
+                        inbound.key,
+                        inbound.budget,
+                        inbound.on_spent,
+                        reset_sequence=inbound.reset_sequence,
+                        decompressor=inbound.decompressor,
+                    )
+                    router.keys_changed()
                     phases.received_newkeys()
                     kex.send_nowait(Turn.SWITCHED)
                 else:

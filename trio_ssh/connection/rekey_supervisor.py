@@ -16,6 +16,7 @@ first; the peer's time is bounded, the time our own policy takes is not counted 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TypeVar
@@ -23,30 +24,45 @@ from typing import TypeVar
 import attrs
 import trio
 
-from ..crypto.kex import KEX
+from ..crypto.compression import Decompressor
+from ..crypto.kex_share import ClientShare
+from ..crypto.moduli import Moduli
 from ..crypto.packet_key import OpeningKey
-from ..errors import RemoteProtocolError
+from ..errors import KeyExchangeError, LocalProtocolError, RemoteProtocolError, failing_as
 from ..keys.key import PrivateKey, PublicKey
 from ..protocol.identification import Identification
 from ..protocol.key_budget import KeyBudget, budget_for
-from ..protocol.key_exchange import ExpectNewKeys, Transcript, start_client, start_server
+from ..protocol.key_exchange import (
+    ExpectNewKeys,
+    Transcript,
+    guess_share,
+    is_group_exchange,
+    is_slow,
+    start_client,
+    start_group_client,
+    start_group_server,
+    start_server,
+)
 from ..protocol.limits import Limits
-from ..protocol.negotiation import Negotiated
+from ..protocol.negotiation import Negotiated, new_compressor, new_decompressor
 from ..protocol.negotiator import Negotiator, PeerKexInit
 from ..protocol.phases import PhaseTracker
 from ..protocol.role import Role
 from ..protocol.sealer import Gate
-from ..wire.numbers import DisconnectReason
 from .events import ConnectionOpened, KeyExchangeDone, Observer, PeerLacksStrictKex, RekeyCause
+from .patience import Patience, Progress
+from .slow_maths import run_in_turn
 from .transport import Transport, lost
 
 T = TypeVar("T")
 
+_log = logging.getLogger("trio_ssh.rekey")
+
+FINISH = "finish a key exchange"
+
 KEX_NEWS_WAITING = 8
 """More than one exchange can put into the channel at once; a peer that fills it breaks the protocol."""
 
-_threads: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trio_ssh key exchange threads")
-THREADS = 2
 
 
 class Turn(Enum):
@@ -72,6 +88,7 @@ class InboundKeys:
     budget: KeyBudget
     on_spent: Callable[[], None]
     reset_sequence: bool
+    decompressor: Decompressor | None = None
 
 
 KexNews = Identification | PeerKexInit | bytes | Turn | FreshKeysWanted
@@ -87,6 +104,8 @@ class OurIdentity:
     """A server's own, by host key algorithm."""
     trust: Callable[[PublicKey], Awaitable[None]] | None = None
     """A client's policy."""
+    moduli: Moduli = attrs.field(factory=Moduli.built_in)
+    """A server's groups for group exchange."""
     first_payload: bytes = b""
     """Sealed right behind the first NEWKEYS when the peer takes EXT_INFO."""
 
@@ -101,6 +120,8 @@ class RekeySupervisor:
     limits: Limits
     us: OurIdentity
     random: Callable[[int], bytes]
+    bytes_received: Callable[[], int]
+    """How many have come so far."""
     observer: Observer
     news_in: trio.MemorySendChannel[KexNews]
     news: trio.MemoryReceiveChannel[KexNews]
@@ -109,7 +130,6 @@ class RekeySupervisor:
     """Gets the transport, once, when the first keys are in use for what we send."""
     wishes: list[FreshKeysWanted] = attrs.field(factory=list)
     state: KeyState = attrs.field(factory=lambda: KeyState())
-    may_rekey: bool = False
     done: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     async def supervise_keys(self) -> None:
@@ -118,17 +138,17 @@ class RekeySupervisor:
         self.transport.send_line_nowait(self.us.line + b"\r\n")
         # A client's KEXINIT rides along with its line. A server's waits until it knows that SSH is spoken to it.
         ours = self._send_kexinit() if self.negotiator.role is Role.CLIENT else b""
-        with _Patience(self.limits.identification_seconds, "identify itself") as patience:
-            peer = await self._expect(Identification)
-        patience.check(reason=None)  # who has not spoken SSH yet is not answered in it
+        self._guess()
+        # Who has not spoken SSH yet is not answered in it.
+        peer = await self._expect(Identification, Patience(self.limits.identification_seconds, "identify itself", reason=None))
         self.state.peer_line = peer.line
         self.observer(ConnectionOpened(self.negotiator.role, peer.software))
-        await self._exchange(RekeyCause.FIRST, self.limits.kex_seconds, ours, None)
+        await self._exchange(RekeyCause.FIRST, ours, None)
         await self._expect(Turn)
-        self.may_rekey = True
+        self.state.may_rekey = True
         while True:
             cause, peer_kexinit = await self._next_cause()
-            await self._exchange(cause, self.limits.rekey_answer_seconds, b"", peer_kexinit)
+            await self._exchange(cause, b"", peer_kexinit)
 
     async def rekey(self) -> None:
         """Agree on fresh keys now, or wait for the exchange that runs already. Cancelling the wait does not stop the exchange.
@@ -161,16 +181,16 @@ class RekeySupervisor:
 
     def _sent_enough(self, generation: int) -> None:
         """Called in the midst of sealing: data waits behind the next packet, so that small limits are kept to."""
-        if self.may_rekey:
+        if self.state.may_rekey:
             self.transport.hold_data_soon()
         self.ask(RekeyCause.SENT, generation)
 
     # -- waiting -----------------------------------------------------------------------------------------------------------------
 
-    async def _expect(self, kind: type[T]) -> T:
+    async def _expect(self, kind: type[T], patience: Patience | None = None) -> T:
         """The next turning point, which must be of one kind. Wishes stay in their list meanwhile."""
         while True:
-            news = await self.news.receive()
+            news = await (self.news.receive() if patience is None else patience.wait(self.news.receive))
             if isinstance(news, FreshKeysWanted):
                 continue
             if not isinstance(news, kind):
@@ -197,23 +217,25 @@ class RekeySupervisor:
 
     # -- one exchange ------------------------------------------------------------------------------------------------------------
 
-    async def _exchange(self, cause: RekeyCause, seconds: float, ours: bytes, peer: PeerKexInit | None) -> None:
-        """`ours` and `peer` are the KEXINITs that are out, or in, already."""
+    async def _exchange(self, cause: RekeyCause, ours: bytes, peer: PeerKexInit | None) -> None:
+        """`ours` and `peer` are the KEXINITs that are out, or in, already.
+
+        A cancellation in here is the end of the connection, so there is no half-done exchange to go back from.
+        """
         started = trio.current_time()
-        # A cancellation here is the end of the connection, so there is no half-done exchange to go back from.
-        with _Patience(seconds, "finish a key exchange") as patience:
-            ours = ours or self._send_kexinit()
-            if peer is None:
-                peer = await self._expect(PeerKexInit)
-            negotiated = peer.negotiated
-            transcript = self._transcript(ours, peer.payload)
-            if self.negotiator.role is Role.CLIENT:
-                new = await self._exchange_as_client(transcript, negotiated, patience)
-            else:
-                new = await self._exchange_as_server(transcript, negotiated)
+        ours = ours or self._send_kexinit()
+        patience = self._patience(cause)
+        if peer is None:
+            peer = await self._expect(PeerKexInit, patience)
+        negotiated = peer.negotiated
+        transcript = self._transcript(ours, peer.payload)
+        if self.negotiator.role is Role.CLIENT:
+            new = await self._exchange_as_client(transcript, peer, patience)
+        else:
+            new = await self._exchange_as_server(transcript, negotiated, patience)
+        with failing_as("making keys"):
             self._install(new)
-            await self._expect(Turn)
-        patience.check()
+        await self._expect(Turn, patience)
         state = self.state
         state.generation_complete = state.generation
         state.fresh_until = trio.current_time() + self.limits.rekey_seconds
@@ -221,6 +243,11 @@ class RekeySupervisor:
         self.observer(KeyExchangeDone(cause, trio.current_time() - started, negotiated))
         if cause is RekeyCause.FIRST and not negotiated.strict_kex:
             self.observer(PeerLacksStrictKex(negotiated))
+
+    def _patience(self, cause: RekeyCause) -> Patience:
+        if cause is RekeyCause.FIRST:
+            return Patience(self.limits.kex_seconds, FINISH)
+        return Patience(self.limits.rekey_answer_seconds, FINISH, progress=Progress(self.transport, self.bytes_received))
 
     def _send_kexinit(self) -> bytes:
         first = self.state.session_id is None
@@ -230,18 +257,34 @@ class RekeySupervisor:
         self.phases.sent_kexinit()
         return payload
 
+    def _guess(self) -> None:
+        """Our first packet of the method we like best, if it is to go out with our KEXINIT."""
+        method = self.negotiator.algorithms.guess(self.negotiator.role)
+        if method is not None:
+            with failing_as("exchanging keys"):
+                payload, self.state.guess = guess_share(method)
+            self.transport.send_nowait(payload)
+
     def _transcript(self, ours: bytes, theirs: bytes) -> Transcript:
         peer_line = self.state.peer_line
         if self.negotiator.role is Role.CLIENT:
             return Transcript(client_line=self.us.line, server_line=peer_line, client_kexinit=ours, server_kexinit=theirs)
         return Transcript(client_line=peer_line, server_line=self.us.line, client_kexinit=theirs, server_kexinit=ours)
 
-    async def _exchange_as_client(self, transcript: Transcript, negotiated: Negotiated, patience: _Patience) -> ExpectNewKeys:
-        slow, queue_max = KEX[negotiated.kex].slow, self.limits.crypto_queue
-        payload, expect_reply = await _run(slow, lambda: start_client(transcript, negotiated), queue_max)
-        self.transport.send_nowait(payload)
-        reply = await self._expect(bytes)
-        await_trust = await _run(slow, lambda: expect_reply.receive(reply), queue_max)
+    async def _exchange_as_client(self, transcript: Transcript, peer: PeerKexInit, patience: Patience) -> ExpectNewKeys:
+        negotiated = peer.negotiated
+        guess, self.state.guess = self.state.guess if peer.our_guess_is_right else None, None  # it counts for the first exchange only
+        if is_group_exchange(negotiated.kex):
+            request, expect_group = start_group_client(transcript, negotiated)
+            self.transport.send_nowait(request)
+            group = await self._expect(bytes, patience)
+            payload, expect_reply = await self._compute(negotiated, lambda: expect_group.receive(group))
+        else:
+            payload, expect_reply = await self._compute(negotiated, lambda: start_client(transcript, negotiated, guess))
+        if payload:
+            self.transport.send_nowait(payload)
+        reply = await self._expect(bytes, patience)
+        await_trust = await self._compute(negotiated, lambda: expect_reply.receive(reply))
         state = self.state
         if state.host_key is None or state.host_key.blob != await_trust.host_key.blob:
             assert self.us.trust is not None
@@ -249,12 +292,30 @@ class RekeySupervisor:
                 await self.us.trust(await_trust.host_key)
         return await_trust.trusted()
 
-    async def _exchange_as_server(self, transcript: Transcript, negotiated: Negotiated) -> ExpectNewKeys:
-        expect_init = start_server(transcript, negotiated, self.us.host_keys[negotiated.host_key])
-        payload = await self._expect(bytes)
-        reply, new = await _run(KEX[negotiated.kex].slow, lambda: expect_init.receive(payload), self.limits.crypto_queue)
+    async def _exchange_as_server(self, transcript: Transcript, negotiated: Negotiated, patience: Patience) -> ExpectNewKeys:
+        host_key = self.us.host_keys[negotiated.host_key]
+        if is_group_exchange(negotiated.kex):
+            expect_request = start_group_server(transcript, negotiated, host_key, self.us.moduli, self.random)
+            group, expect_init = expect_request.receive(await self._expect(bytes, patience))
+            self.transport.send_nowait(group)
+        else:
+            expect_init = start_server(transcript, negotiated, host_key)
+        init = await self._expect(bytes, patience)
+        try:
+            reply, new = await self._compute(negotiated, lambda: expect_init.receive(init))
+        except LocalProtocolError as error:
+            # A faulty signature would give the key away, and was therefore checked before it could leave (hardening A24).
+            _log.error("the key exchange could not be signed with our %s key: %s", negotiated.host_key, error)
+            raise KeyExchangeError("we could not sign the key exchange") from error
         self.transport.send_nowait(reply)
         return new
+
+    async def _compute(self, negotiated: Negotiated, maths: Callable[[], T]) -> T:
+        stranger = self.state.session_id is None  # who is logged in is not turned away because strangers flood us
+        with failing_as("exchanging keys"):
+            if not is_slow(negotiated.kex):
+                return maths()
+            return await run_in_turn(maths, self.limits.crypto_queue if stranger else None)
 
     def _install(self, new: ExpectNewKeys) -> None:
         """Change over, outbound at once and inbound at the peer's NEWKEYS. Synchronous: nothing can come between."""
@@ -274,6 +335,7 @@ class RekeySupervisor:
                 budget_for(in_cipher, self.limits),
                 lambda: self.ask(RekeyCause.RECEIVED, generation),
                 new.negotiated.strict_kex,
+                new_decompressor(new.negotiated, role, authenticated=not first),
             )
         )
         self.transport.change_keys(
@@ -281,6 +343,7 @@ class RekeySupervisor:
             budget_for(out_cipher, self.limits),
             lambda: self._sent_enough(generation),
             reset_sequence=new.negotiated.strict_kex,
+            compressor=new_compressor(new.negotiated, role, authenticated=not first),
             first_payload=self.us.first_payload if first and new.negotiated.ext_info else b"",
         )
         if first:
@@ -294,60 +357,10 @@ class KeyState:
     peer_line: bytes = b""
     session_id: bytes | None = None
     host_key: PublicKey | None = None
+    guess: ClientShare | None = None
+    """What went out with our first KEXINIT, if anything did."""
+    may_rekey: bool = False
+    """Somebody is logged in."""
     generation: int = 0
     generation_complete: int = 0
     fresh_until: float = float("inf")
-
-
-class _Patience:
-    """A deadline for the peer, which our own waiting can suspend."""
-
-    def __init__(self, seconds: float, what: str) -> None:
-        self._seconds = seconds
-        self._what = what
-        self._scope = trio.CancelScope(deadline=trio.current_time() + seconds)
-
-    def __enter__(self) -> _Patience:
-        self._scope.__enter__()
-        return self
-
-    def __exit__(self, *exc_info: object) -> bool | None:
-        return self._scope.__exit__(*exc_info)  # type: ignore[arg-type]  # the three of the protocol
-
-    def check(self, reason: int | None = DisconnectReason.KEY_EXCHANGE_FAILED) -> None:
-        """After the block: was the peer too slow? `reason` is what it is told."""
-        if self._scope.cancelled_caught:
-            raise RemoteProtocolError(f"the peer did not {self._what} within {self._seconds:g} s", reason=reason)
-
-    def suspended(self) -> _Suspension:
-        return _Suspension(self._scope)
-
-
-class _Suspension:
-    def __init__(self, scope: trio.CancelScope) -> None:
-        self._scope = scope
-        self._left = scope.deadline - trio.current_time()
-
-    def __enter__(self) -> None:
-        self._scope.deadline = float("inf")
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._scope.deadline = trio.current_time() + self._left
-
-
-async def _run(slow: bool, maths: Callable[[], T], queue_max: int) -> T:
-    """Maths over 5 ms runs in one of a few threads of its own, so that neither the loop nor other people's threads wait for it.
-
-    With more than `queue_max` waiting for a thread the connection ends: who floods us must not make everybody wait (hardening RES-07).
-    """
-    if not slow:
-        return maths()
-    try:
-        threads = _threads.get()
-    except LookupError:
-        threads = trio.CapacityLimiter(THREADS)
-        _threads.set(threads)
-    load = threads.statistics()
-    if load.borrowed_tokens >= load.total_tokens and load.tasks_waiting >= queue_max:
-        raise RemoteProtocolError("too many key exchanges wait to be computed", reason=DisconnectReason.TOO_MANY_CONNECTIONS)
-    return await trio.to_thread.run_sync(maths, limiter=threads, abandon_on_cancel=True)

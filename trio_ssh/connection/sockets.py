@@ -7,8 +7,11 @@ changed on sockets that we made ourselves only; a caller's are left as they are.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import sys
+import termios
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -20,6 +23,13 @@ Receive = Callable[[memoryview], Awaitable[int]]
 
 Send = Callable[[memoryview], Awaitable[None]]
 """Sends all of a batch. Cancelled, an unknown part of it is sent."""
+
+Progress = Callable[[int], None]
+"""Told of each piece that the stream has taken: its bytes."""
+
+PIECE_BYTES = 1 << 14
+"""What a stream other than a socket is given at once while it is slow, so that progress can be seen; more while it is fast."""
+SLOW_SECONDS = 1.0
 
 
 def tune(stream: trio.SocketStream) -> None:
@@ -72,10 +82,41 @@ def receiver_for(stream: trio.abc.ReceiveStream) -> Receive:
     return receive_from_stream
 
 
-def sender_for(stream: trio.abc.SendStream) -> Send:
+def sender_for(stream: trio.abc.SendStream, progress: Progress) -> Send:
     if type(stream) is trio.SocketStream and hasattr(os, "writev"):
-        return _socket_sender(stream.socket)
-    return stream.send_all
+        return _socket_sender(stream.socket, progress)
+
+    piece_bytes = PIECE_BYTES
+
+    async def send_to_stream(batch: memoryview) -> None:
+        nonlocal piece_bytes
+        start, size = 0, len(batch)
+        while start < size:
+            piece = batch[start : start + piece_bytes]
+            began = trio.current_time()
+            await stream.send_all(piece)
+            progress(len(piece))
+            start += len(piece)
+            piece_bytes = PIECE_BYTES if trio.current_time() - began > SLOW_SECONDS else max(2 * len(piece), piece_bytes)
+
+    return send_to_stream
+
+
+def unacknowledged(stream: trio.abc.Stream) -> Callable[[], int] | None:
+    """For a socket, a function that tells how many bytes of it the kernel holds because the peer has not acknowledged them. Else None."""
+    if type(stream) is not trio.SocketStream or not hasattr(termios, "TIOCOUTQ"):
+        return None
+    sock = stream.socket
+
+    def ask() -> int:
+        answer = bytearray(4)
+        try:
+            fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, answer)
+        except OSError:
+            return 0  # a kind of socket that cannot tell
+        return int.from_bytes(answer, sys.byteorder)
+
+    return ask
 
 
 def _socket_receiver(sock: trio.socket.SocketType) -> Receive:
@@ -99,14 +140,17 @@ def _socket_receiver(sock: trio.socket.SocketType) -> Receive:
     return receive_from_socket
 
 
-def _socket_sender(sock: trio.socket.SocketType) -> Send:
+def _socket_sender(sock: trio.socket.SocketType, progress: Progress) -> Send:
     async def send_to_socket(batch: memoryview) -> None:
         sent, size = 0, len(batch)
         while True:
             try:
-                sent += os.writev(sock.fileno(), (batch[sent:],))
+                written = os.writev(sock.fileno(), (batch[sent:],))
             except BlockingIOError:
                 pass
+            else:
+                progress(written)
+                sent += written
             if sent == size:
                 return
             await trio.lowlevel.wait_writable(sock)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import trio
 
+from ..crypto.compression import Compressor
 from ..crypto.packet_key import SealingKey
 from ..errors import ConnectionLost, RemoteProtocolError, SSHError
 from ..protocol.key_budget import KeyBudget
@@ -39,6 +40,7 @@ class Transport:
         "_sealer",
         "_writer",
         "_writer_ended",
+        "bytes_handed",
         "cause",
     )
 
@@ -56,6 +58,7 @@ class Transport:
         self._replies_waiting = 0
         self._replies_in_flight = 0
         self._data_room_bytes = limits.out_buffer_bytes
+        self.bytes_handed = 0
         self.cause: SSHError | None = None
 
     # -- sending -----------------------------------------------------------------------------------------------------------------
@@ -97,6 +100,7 @@ class Transport:
     def send_line_nowait(self, line: bytes) -> None:
         """Our identification, before the first packet."""
         self._sealer.append_plain(line)
+        self.bytes_handed -= len(line)  # which counts packets only, as `bytes_sent` does
         if not self._busy:
             self._wake_writer()
 
@@ -177,6 +181,10 @@ class Transport:
         self._writer = None
         return trio.lowlevel.Abort.SUCCEEDED
 
+    def handed(self, size: int) -> None:
+        """The stream has taken so many bytes more."""
+        self.bytes_handed += size
+
     def writer_ended(self) -> None:
         """Nothing will be sent any more: let go whoever flushes."""
         self._writer_ended = True
@@ -197,12 +205,19 @@ class Transport:
         self._key_is_spent = True
 
     def change_keys(
-        self, key: SealingKey, budget: KeyBudget, on_spent: Callable[[], None], *, reset_sequence: bool, first_payload: bytes = b""
+        self,
+        key: SealingKey,
+        budget: KeyBudget,
+        on_spent: Callable[[], None],
+        *,
+        reset_sequence: bool,
+        compressor: Compressor | None = None,
+        first_payload: bytes = b"",
     ) -> None:
         """NEWKEYS leaves, then what waited under the new key; `first_payload` (an EXT_INFO) before all."""
         self._sealer.seal(encode(NewKeys()))
         self._key_is_spent = False
-        self._sealer.switch_keys(key, budget, on_spent, reset_sequence=reset_sequence)
+        self._sealer.switch_keys(key, budget, on_spent, reset_sequence=reset_sequence, compressor=compressor)
         self._sealer.gate = Gate.OPEN
         if first_payload:
             self._sealer.seal(first_payload)
@@ -212,6 +227,15 @@ class Transport:
         if not self._busy:
             self._wake_writer()
         self._room.unpark_all()
+
+    def compress_with(self, compressor: Compressor | None) -> None:
+        """Delayed compression begins with the next message."""
+        self._sealer.compress_with(compressor)
+
+    @property
+    def packets_under_key(self) -> int:
+        """How many packets went out under the present key."""
+        return self._sealer.packets_under_key
 
     # -- the end -----------------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ async def write_outbox(stream: trio.abc.SendStream, transport: Transport) -> Non
     Sealed bytes belong to this task: while one batch is being sent the next is collected in the other buffer, so nobody waits for the
     socket but us. A cancellation in mid-batch leaves the stream unusable, which is why this task is cancelled only at the very end.
     """
-    send = sender_for(stream)
+    send = sender_for(stream, transport.handed)
     try:
         while True:
             await send(await transport.next_batch())

@@ -21,6 +21,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from hmac import compare_digest
+from typing import Protocol, TypeAlias
 
 import attrs
 from cryptography.exceptions import InvalidTag
@@ -43,23 +44,39 @@ _pack_chacha_nonce = struct.Struct(">QQ").pack  # block counter 0, then the sequ
 _poly1305 = Poly1305.generate_tag
 _ZERO_BLOCK = bytes(64)
 
-_IntoFunction = Callable[[bytearray, memoryview, memoryview, memoryview], int]
+IntoFunction: TypeAlias = Callable[[bytearray, memoryview, memoryview, memoryview], int]
+"""``(nonce, data, authenticated_data, target)``: data and target may be the same memory."""
+
+
+class AEADCipher(Protocol):
+    """An AEAD of `cryptography` under one key, with nonces of 12 bytes and tags of 16 behind the ciphertext."""
+
+    @property
+    def encrypt_into(self) -> IntoFunction:
+        """Encrypts; the target has room for the tag."""
+
+    @property
+    def decrypt_into(self) -> IntoFunction:
+        """Decrypts ciphertext and tag, or raises `InvalidTag`."""
 
 
 @attrs.define(eq=False, repr=False, init=False)
 class AESGCMSealingKey:
-    """aes128-gcm@openssh.com and aes256-gcm@openssh.com, sending: `key` of 16 or 32 bytes, `iv` of 12."""
+    """aes128-gcm@openssh.com and aes256-gcm@openssh.com, sending: `key` of 16 or 32 bytes, `iv` of 12.
+
+    `cipher` is another AEAD for an algorithm of one's own.
+    """
 
     alignment: int
     tag_bytes: int
     length_is_aligned: bool
-    _encrypt_into: _IntoFunction
+    _encrypt_into: IntoFunction
     _nonce: bytearray
     _counter: int
 
-    def __init__(self, key: bytes, iv: bytes) -> None:
+    def __init__(self, key: bytes, iv: bytes, cipher: Callable[[bytes], AEADCipher] = AESGCM) -> None:
         self.alignment, self.tag_bytes, self.length_is_aligned = 16, _TAG_BYTES, False
-        self._encrypt_into = AESGCM(key).encrypt_into
+        self._encrypt_into = cipher(key).encrypt_into
         self._nonce, self._counter = _gcm_nonce(iv)
 
     def seal(self, view: memoryview, start: int, end: int, sequence_number: int) -> None:
@@ -73,19 +90,24 @@ class AESGCMSealingKey:
 
 @attrs.define(eq=False, repr=False, init=False)
 class AESGCMOpeningKey:
-    """aes128-gcm@openssh.com and aes256-gcm@openssh.com, receiving: `key` of 16 or 32 bytes, `iv` of 12."""
+    """aes128-gcm@openssh.com and aes256-gcm@openssh.com, receiving: `key` of 16 or 32 bytes, `iv` of 12.
+
+    `cipher` is another AEAD for an algorithm of one's own.
+    """
 
     alignment: int
     tag_bytes: int
     length_is_aligned: bool
     head_bytes: int
-    _decrypt_into: _IntoFunction
+    hides_errors: bool
+    _decrypt_into: IntoFunction
     _nonce: bytearray
     _counter: int
 
-    def __init__(self, key: bytes, iv: bytes) -> None:
+    def __init__(self, key: bytes, iv: bytes, cipher: Callable[[bytes], AEADCipher] = AESGCM) -> None:
         self.alignment, self.tag_bytes, self.length_is_aligned, self.head_bytes = 16, _TAG_BYTES, False, 4
-        self._decrypt_into = AESGCM(key).decrypt_into
+        self.hides_errors = False
+        self._decrypt_into = cipher(key).decrypt_into
         self._nonce, self._counter = _gcm_nonce(iv)
 
     def packet_length(self, view: memoryview, start: int, sequence_number: int) -> int:
@@ -153,6 +175,7 @@ class ChaChaOpeningKey:
     tag_bytes: int
     length_is_aligned: bool
     head_bytes: int
+    hides_errors: bool
     _head_stream: CipherContext
     _body_stream: CipherContext
     _block: bytearray
@@ -160,6 +183,7 @@ class ChaChaOpeningKey:
 
     def __init__(self, key: bytes, iv: bytes = b"") -> None:
         self.alignment, self.tag_bytes, self.length_is_aligned, self.head_bytes = 8, _TAG_BYTES, False, 4
+        self.hides_errors = False
         self._body_stream, self._head_stream = _chacha_streams(key)
         self._block = bytearray(64)
         self._poly_key = memoryview(self._block)[:32]

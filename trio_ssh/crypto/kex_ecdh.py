@@ -1,4 +1,4 @@
-"""Elliptic-curve Diffie-Hellman: curve25519 (RFC 8731) and the NIST curves (RFC 5656 §4). The secrets given here are raw bytes."""
+"""Elliptic-curve Diffie-Hellman: curve25519, curve448 (RFC 8731) and the NIST curves (RFC 5656 §4). The secrets here are raw bytes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
     generate_private_key,
 )
+from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from ..errors import KeyExchangeError
@@ -33,6 +34,23 @@ def _agree_x25519(private: X25519PrivateKey, peer_public: bytes) -> bytes:
         return private.exchange(X25519PublicKey.from_public_bytes(peer_public))
     except ValueError:
         raise KeyExchangeError("the peer's curve25519 public value is invalid: wrong length or a point of low order") from None
+
+
+def start_x448() -> ClientShare:
+    """A share with a fresh key: public values and the secret have 56 bytes each."""
+    return x448_share(X448PrivateKey.generate())
+
+
+def x448_share(private: X448PrivateKey) -> ClientShare:
+    """The share of a given key."""
+    return ClientShare(private.public_key().public_bytes_raw(), lambda peer_public: _agree_x448(private, peer_public))
+
+
+def _agree_x448(private: X448PrivateKey, peer_public: bytes) -> bytes:
+    try:
+        return private.exchange(X448PublicKey.from_public_bytes(peer_public))  # ValueError as for curve25519
+    except ValueError:
+        raise KeyExchangeError("the peer's curve448 public value is invalid: wrong length or a point of low order") from None
 
 
 def start_nist(curve: EllipticCurve) -> ClientShare:

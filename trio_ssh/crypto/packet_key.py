@@ -36,6 +36,9 @@ class OpeningKey(Protocol):
     length_is_aligned: bool
     head_bytes: int
     """How many bytes of a packet must be there before its length can be read."""
+    hides_errors: bool
+    """Whether a wrong length and a wrong tag must look alike from outside, down to the byte at which the connection ends: True where the
+    length is decrypted from blocks that an attacker can choose, that is, for CBC with the tag over the packet in clear (hardening A01)."""
 
     def packet_length(self, view: memoryview, start: int, sequence_number: int) -> int:
         """The packet_length of the packet at `start`, not authenticated yet; to be called exactly once a packet."""
@@ -67,6 +70,7 @@ class NoOpeningKey:
     tag_bytes: int = attrs.field(default=0, init=False)
     length_is_aligned: bool = attrs.field(default=True, init=False)
     head_bytes: int = attrs.field(default=4, init=False)
+    hides_errors: bool = attrs.field(default=False, init=False)
 
     def packet_length(self, view: memoryview, start: int, sequence_number: int) -> int:
         """Read it: it is in clear."""

@@ -9,7 +9,13 @@ from .fingerprint import md5_fingerprint, randomart, randomart_title, sha256_fin
 from .key import PrivateKey, PublicKey
 from .known_hosts import Changed, Known, KnownHostEntry, KnownHosts, LookupResult, Marker, Revoked, Unknown
 from .lines import SkippedLine
-from .signature import DEFAULT_HOST_KEY_ALGORITHMS, KEY_TYPE_OF_ALGORITHM, SIGNATURE_ALGORITHMS, prefer_key_types
+from .signature import (
+    DEFAULT_HOST_KEY_ALGORITHMS,
+    KEY_TYPE_OF_ALGORITHM,
+    SIGNATURE_ALGORITHMS,
+    prefer_key_types,
+    supported_signature_algorithms,
+)
 
 __all__ = [
     "DEFAULT_HOST_KEY_ALGORITHMS",
@@ -38,4 +44,5 @@ __all__ = [
     "randomart_title",
     "read_authorized_keys",
     "sha256_fingerprint",
+    "supported_signature_algorithms",
 ]

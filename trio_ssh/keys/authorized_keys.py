@@ -12,7 +12,7 @@ import re
 import attrs
 
 from ..errors import DecodeError, printable
-from .blobs import KEY_TYPES
+from .blobs import is_key_type
 from .files import Path, read_regular_file
 from .key import PublicKey, blob_of_fields
 from .lines import SkippedLine, entry_lines, log_skipped
@@ -88,7 +88,7 @@ def _parse_line(number: int, line: bytes, reason: str) -> AuthorizedKey:
 
 
 def _starts_with_key_type(line: bytes) -> bool:
-    return line.split(None, 1)[0].decode("ascii", "replace") in KEY_TYPES
+    return is_key_type(line.split(None, 1)[0].decode("ascii", "replace"))
 
 
 def _parse_key(line: bytes) -> tuple[PublicKey, str, str]:

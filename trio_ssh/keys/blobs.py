@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ..errors import DecodeError, printable
 from ..wire.primitives import read_mpint, read_name, read_string, write_mpint, write_name, write_string
+from .own_types import OWN_KEY_TYPES, KeyTypeRecipe, OwnPublicKey
 
 RSA_BITS_MIN = 2048
 RSA_BITS_MAX = 16384
@@ -24,7 +25,7 @@ RSA_EXPONENT_MAX = 1 << 24
 ED25519 = "ssh-ed25519"
 RSA = "ssh-rsa"
 
-PublicMaths: TypeAlias = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+PublicMaths: TypeAlias = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey | OwnPublicKey
 
 
 @attrs.frozen
@@ -47,9 +48,14 @@ CURVES = {
     "ecdsa-sha2-nistp521": Curve("nistp521", ec.SECP521R1(), hashes.SHA512()),
 }
 KEY_TYPES = (ED25519, *CURVES, RSA)
-"""The key types that can be used; each is also the first string of its blobs."""
+"""The key types that come with the package; each is also the first string of its blobs."""
 
 _key_type_of_curve = {curve.maths.name: key_type for key_type, curve in CURVES.items()}
+
+
+def is_key_type(name: str) -> bool:
+    """Can keys of this type be used? Those that were registered count."""
+    return name in KEY_TYPES or name in OWN_KEY_TYPES
 
 
 def check_blob(blob: bytes) -> tuple[str, Callable[[], PublicMaths]]:
@@ -64,6 +70,8 @@ def check_blob(blob: bytes) -> tuple[str, Callable[[], PublicMaths]]:
         return key_type, _check_ecdsa(CURVES[key_type], blob, offset)
     if key_type == RSA:
         return key_type, _check_rsa(blob, offset)
+    if recipe := OWN_KEY_TYPES.get(key_type):
+        return key_type, _check_own(recipe, blob, offset)
     raise DecodeError(f"key type {printable(key_type, 64)!r} is not supported")
 
 
@@ -106,6 +114,12 @@ def _check_rsa(blob: bytes, offset: int) -> Callable[[], PublicMaths]:
     return lambda: rsa.RSAPublicNumbers(e, n).public_key()
 
 
+def _check_own(recipe: KeyTypeRecipe, blob: bytes, offset: int) -> Callable[[], PublicMaths]:
+    key = OwnPublicKey(recipe, blob[offset:])
+    _ = key.key_size  # the recipe checks the key where it measures it
+    return lambda: key
+
+
 def check_rsa_numbers(e: int, n: int) -> None:
     """Raise `DecodeError` unless exponent and modulus are within the bounds that we work with (and not absurd)."""
     bits = n.bit_length()
@@ -128,6 +142,9 @@ def encode_blob(key: PublicMaths) -> bytes:
         write_name(out, RSA)
         write_mpint(out, numbers.e)
         write_mpint(out, numbers.n)
+    elif isinstance(key, OwnPublicKey):
+        write_name(out, key.recipe.name)
+        out += key.public
     else:
         key_type = _key_type_of_curve.get(key.curve.name)
         if key_type is None:

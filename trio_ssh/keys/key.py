@@ -9,14 +9,15 @@ from functools import cached_property
 import attrs
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from ..errors import DecodeError, KeyFileError, LocalProtocolError, printable
+from ..errors import DecodeError, KeyFileError, LocalProtocolError, failing_as, printable
 from .blobs import CURVES, RSA_BITS_MAX, RSA_BITS_MIN, PublicMaths, check_blob, encode_blob
 from .files import Path, Source, read_private_file, write_private_file
 from .fingerprint import sha256_fingerprint
 from .lines import read_base64
+from .own_types import generate_own
 from .private_file import read_private
 from .private_openssh import BCRYPT_ROUNDS_DEFAULT, BCRYPT_ROUNDS_MAX, write_openssh_private
-from .signature import SIGNATURE_ALGORITHMS, PrivateMaths, check_signature, make_signature
+from .signature import LEGACY_SIGNATURE_ALGORITHMS, SIGNATURE_ALGORITHMS, PrivateMaths, check_signature, make_signature
 
 _LINE_BLANKS = " \t"
 
@@ -35,10 +36,11 @@ class PublicKey:
     def from_blob(cls, blob: bytes) -> PublicKey:
         """Check and take a blob from a peer or a file. Raises `DecodeError` for anything but a whole, sound key of a type we know."""
         blob = bytes(blob)
-        algorithm, _ = check_blob(blob)
-        key = cls(algorithm, blob)
-        if algorithm in CURVES:
-            _ = key._maths  # only building the point tells whether it lies on the curve
+        with failing_as("reading a key"):
+            algorithm, _ = check_blob(blob)
+            key = cls(algorithm, blob)
+            if algorithm in CURVES:
+                _ = key._maths  # only building the point tells whether it lies on the curve
         return key
 
     @classmethod
@@ -59,8 +61,13 @@ class PublicKey:
 
     @property
     def signature_algorithms(self) -> tuple[str, ...]:
-        """The signature algorithms this key can be used with, best first."""
+        """The signature algorithms this key proposes, best first; no legacy ones."""
         return SIGNATURE_ALGORITHMS[self.algorithm]
+
+    @property
+    def all_signature_algorithms(self) -> tuple[str, ...]:
+        """The same and behind them the legacy ones that this key can be used with, if they are asked for by name: ``ssh-rsa``."""
+        return (*self.signature_algorithms, *LEGACY_SIGNATURE_ALGORITHMS.get(self.algorithm, ()))
 
     @property
     def bits(self) -> int:
@@ -71,12 +78,16 @@ class PublicKey:
         """``SHA256:`` and the unpadded base64 of the blob's digest, as ssh-keygen shows it."""
         return sha256_fingerprint(self.blob)
 
-    def verify(self, algorithm: str, signature_blob: bytes, data: bytes) -> bool:
-        """Is `signature_blob` this key's signature of `data` by exactly `algorithm`? Whatever is malformed or out of place is False."""
-        if algorithm not in self.signature_algorithms:
+    def verify(self, algorithm: str, signature_blob: bytes, data: bytes, *, legacy: bool = False) -> bool:
+        """Is `signature_blob` this key's signature of `data` by exactly `algorithm`? Whatever is malformed or out of place is False.
+
+        A legacy algorithm is False as well, unless `legacy` says that its name comes from our own list and not from the peer only.
+        """
+        if algorithm not in (self.all_signature_algorithms if legacy else self.signature_algorithms):
             return False
         try:
-            return check_signature(self._maths, algorithm, signature_blob, data)
+            with failing_as("checking a signature"):
+                return check_signature(self._maths, algorithm, signature_blob, data)
         except DecodeError:
             return False
 
@@ -118,7 +129,8 @@ class PrivateKey:
     def generate(cls, kind: str = "ed25519", bits: int | None = None, comment: str = "") -> PrivateKey:
         """Make a new key: "ed25519", "ecdsa" (`bits` 256, 384 or 521; 256 if not given) or "rsa" (2048 to 16384; 3072 if not given).
 
-        `ValueError` for another kind or size. An RSA key takes from a tenth of a second to minutes.
+        The name of a key type of your own makes one of that. `ValueError` for another kind or size. An RSA key takes from a tenth of a
+        second to minutes.
         """
         return _from_maths(_generate(kind, bits), comment)
 
@@ -139,13 +151,15 @@ class PrivateKey:
     def sign(self, algorithm: str, data: bytes) -> bytes:
         """Sign `data`: the signature blob (string algorithm, string signature).
 
-        Raises `LocalProtocolError` for an algorithm that this key cannot be used with. The signature is verified before it is handed
-        out, because a faulty one can give the private key away; if it is faulty, that is a `LocalProtocolError` too.
+        Raises `LocalProtocolError` for an algorithm that is not among the public key's `all_signature_algorithms`. The signature is
+        verified before it is handed out, because a faulty one can give the private key away; if it is faulty, that is a
+        `LocalProtocolError` too.
         """
-        if algorithm not in self.public_key.signature_algorithms:
+        if algorithm not in self.public_key.all_signature_algorithms:
             raise LocalProtocolError(f"a key of type {self.public_key.algorithm} cannot sign by {printable(algorithm, 64)!r}")
-        blob = make_signature(self._maths, algorithm, data)
-        if not self.public_key.verify(algorithm, blob, data):
+        with failing_as("signing"):
+            blob = make_signature(self._maths, algorithm, data)
+        if not self.public_key.verify(algorithm, blob, data, legacy=True):
             raise LocalProtocolError(f"the signature just made by the key {self.public_key.fingerprint()} is faulty; it was not sent")
         return blob
 
@@ -183,6 +197,8 @@ def _generate(kind: str, bits: int | None) -> PrivateMaths:
         for curve in CURVES.values():
             if curve.maths.key_size == (bits or 256):
                 return ec.generate_private_key(curve.maths)
+    if bits is None and (own := generate_own(kind)) is not None:
+        return own
     if kind == "rsa" and RSA_BITS_MIN <= (bits or 3072) <= RSA_BITS_MAX:
         return rsa.generate_private_key(public_exponent=65537, key_size=bits or 3072)
     raise ValueError(f"there is no key of kind {kind!r} with {bits} bits: use ed25519, ecdsa (256, 384, 521) or rsa (2048 to 16384)")

@@ -20,7 +20,7 @@ import attrs
 
 from ..errors import DecodeError, KeyFileError, printable
 from ..wire.patterns import PatternList, compile_pattern_list
-from .blobs import KEY_TYPES, check_blob
+from .blobs import check_blob, is_key_type
 from .files import FileMark, Path, Source, file_mark, is_null_device, make_directory, read_if_exists, replace_file
 from .key import PublicKey, blob_of_fields
 from .lines import SkippedLine, entry_lines, log_skipped, read_base64
@@ -159,7 +159,7 @@ class KnownHosts:
         entries = _trusted(self.entries_for(host, port))
         if not entries and port != SSH_PORT:
             entries = _trusted(self.entries_for(host))
-        return tuple(dict.fromkeys(entry.key_type for entry in entries if entry.key_type in KEY_TYPES))
+        return tuple(dict.fromkeys(entry.key_type for entry in entries if is_key_type(entry.key_type)))
 
     def append(self, host: str, port: int, key: PublicKey, path: Path, hash_host: bool = False) -> None:
         """Save a key for a host at the end of a file, in one step; later lookups here see it too.
@@ -237,7 +237,7 @@ def _parse_line(path: str, number: int, line: bytes) -> KnownHostEntry:
         raise DecodeError("its host field is malformed")
     key_type = fields[1].decode("ascii", "replace")
     blob = blob_of_fields(key_type, fields[2].decode("ascii", "replace"))
-    if key_type in KEY_TYPES:
+    if is_key_type(key_type):
         check_blob(blob)  # a type that we do not support is kept: its host is not an unknown one
     return KnownHostEntry(path, number, marker, fields[0].decode("ascii"), key_type, blob)
 

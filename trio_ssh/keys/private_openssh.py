@@ -35,6 +35,7 @@ from ..wire.primitives import (
 )
 from .blobs import CURVES, ED25519, check_blob, encode_blob
 from .files import Source
+from .own_types import OWN_KEY_TYPES, KeyTypeRecipe, OwnPrivateKey
 from .private_rsa import make_rsa_key
 from .signature import PrivateMaths
 
@@ -192,6 +193,8 @@ def _read_key(key_type: str, section: bytes, offset: int) -> tuple[PrivateMaths,
         return _read_ed25519(section, offset)
     if key_type in CURVES:
         return _read_ecdsa(key_type, section, offset)
+    if recipe := OWN_KEY_TYPES.get(key_type):
+        return _read_own(recipe, section, offset)
     numbers = []
     for _ in range(6):  # n, e, d, 1/q mod p, p, q
         number, offset = read_mpint(section, offset)
@@ -216,6 +219,12 @@ def _read_ecdsa(key_type: str, section: bytes, offset: int) -> tuple[PrivateMath
     if name != curve.name or not 0 < scalar < curve.maths.group_order:
         raise DecodeError("its curve name or private number is out of range")
     return ec.derive_private_key(scalar, curve.maths), offset
+
+
+def _read_own(recipe: KeyTypeRecipe, section: bytes, offset: int) -> tuple[PrivateMaths, int]:
+    _, offset = read_string(section, offset)  # the public half; the whole blob is compared later
+    private, offset = read_string(section, offset)
+    return OwnPrivateKey(recipe, private), offset
 
 
 def write_openssh_private(key: PrivateMaths, comment: str, passphrase: bytes | None, rounds: int) -> bytes:
@@ -256,6 +265,10 @@ def _write_key(out: bytearray, key: PrivateMaths) -> None:
     elif isinstance(key, ec.EllipticCurvePrivateKey):
         out += encode_blob(key.public_key())
         write_mpint(out, key.private_numbers().private_value)
+    elif isinstance(key, OwnPrivateKey):
+        write_name(out, key.recipe.name)
+        write_string(out, key.public_key().public)
+        write_string(out, key.private)
     else:
         numbers = key.private_numbers()
         write_name(out, "ssh-rsa")

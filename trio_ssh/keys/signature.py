@@ -14,27 +14,55 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from ..errors import DecodeError, printable
+from ..crypto.registry import check_private_name
+from ..errors import DecodeError, LocalProtocolError, printable
 from ..wire.primitives import read_mpint, read_name, read_string, write_mpint, write_name, write_string
 from .blobs import CURVES, ED25519, RSA, PublicMaths
+from .own_types import OWN_KEY_TYPES, KeyTypeRecipe, OwnPrivateKey, OwnPublicKey
 
-PrivateMaths: TypeAlias = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PrivateMaths: TypeAlias = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | OwnPrivateKey
 
 SIGNATURE_ALGORITHMS: dict[str, tuple[str, ...]] = {
     ED25519: (ED25519,),
     **{key_type: (key_type,) for key_type in CURVES},
     RSA: ("rsa-sha2-512", "rsa-sha2-256"),
 }
-"""Key type -> the signature algorithms that such a key can be used with, best first."""
+"""Key type -> the signature algorithms that such a key proposes, best first; `register_key_type` adds to it."""
+
+LEGACY_SIGNATURE_ALGORITHMS: dict[str, tuple[str, ...]] = {RSA: ("ssh-rsa",)}
+"""Key type -> the signature algorithms that such a key can be used with when they are named, but never proposes (hardening B13)."""
 
 DEFAULT_HOST_KEY_ALGORITHMS = tuple(name for names in SIGNATURE_ALGORITHMS.values() for name in names)
 """Signature algorithms in the order in which a client prefers a server's host key, and a server a user's."""
 
-KEY_TYPE_OF_ALGORITHM = {name: key_type for key_type, names in SIGNATURE_ALGORITHMS.items() for name in names}
-"""Signature algorithm -> the key type that it needs."""
+KEY_TYPE_OF_ALGORITHM = {
+    name: key_type for table in (SIGNATURE_ALGORITHMS, LEGACY_SIGNATURE_ALGORITHMS) for key_type, names in table.items() for name in names
+}
+"""Signature algorithm -> the key type that it needs, legacy and registered ones included."""
 
-_rsa_hashes: dict[str, hashes.HashAlgorithm] = {"rsa-sha2-256": hashes.SHA256(), "rsa-sha2-512": hashes.SHA512()}
+_rsa_hashes: dict[str, hashes.HashAlgorithm] = {
+    "rsa-sha2-256": hashes.SHA256(),
+    "rsa-sha2-512": hashes.SHA512(),
+    "ssh-rsa": hashes.SHA1(),
+}
 _ED25519_SIGNATURE_BYTES = 64
+
+
+def supported_signature_algorithms() -> tuple[str, ...]:
+    """All there are, legacy and registered ones included: what may be named, not what is offered."""
+    return tuple(KEY_TYPE_OF_ALGORITHM)
+
+
+def register_key_type(recipe: KeyTypeRecipe) -> None:
+    """Make a key type of your own known, for host keys and user keys. Raises `LocalProtocolError` for a bad name or one in use."""
+    check_private_name("key type", recipe.name, SIGNATURE_ALGORITHMS)
+    if not recipe.algorithms or len(set(recipe.algorithms)) != len(recipe.algorithms):
+        raise LocalProtocolError(f"{recipe.name}: `algorithms` must name at least one signature algorithm, and none twice")
+    for algorithm in recipe.algorithms:
+        check_private_name("signature algorithm", algorithm, KEY_TYPE_OF_ALGORITHM)
+    OWN_KEY_TYPES[recipe.name] = recipe
+    SIGNATURE_ALGORITHMS[recipe.name] = recipe.algorithms
+    KEY_TYPE_OF_ALGORITHM.update(dict.fromkeys(recipe.algorithms, recipe.name))
 
 
 def prefer_key_types(algorithms: Sequence[str], key_types: Sequence[str]) -> tuple[str, ...]:
@@ -65,6 +93,8 @@ def make_signature(key: PrivateMaths, algorithm: str, data: bytes) -> bytes:
     """Sign `data`: a signature blob. The caller has checked that `algorithm` fits the key."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return encode_signature(algorithm, key.sign(data))
+    if isinstance(key, OwnPrivateKey):
+        return encode_signature(algorithm, key.recipe.sign(key.private, algorithm, data))
     if isinstance(key, rsa.RSAPrivateKey):
         return encode_signature(algorithm, key.sign(data, padding.PKCS1v15(), _rsa_hashes[algorithm]))
     r, s = decode_dss_signature(key.sign(data, ec.ECDSA(CURVES[algorithm].hash)))
@@ -87,6 +117,8 @@ def check_signature(key: PublicMaths, algorithm: str, blob: bytes, data: bytes) 
         elif isinstance(key, rsa.RSAPublicKey):
             _check_length(raw, (key.key_size + 7) // 8)
             key.verify(raw, data, padding.PKCS1v15(), _rsa_hashes[algorithm])
+        elif isinstance(key, OwnPublicKey):
+            return key.holds(algorithm, raw, data)
         else:
             key.verify(_dss_form(key.curve.group_order, raw), data, ec.ECDSA(CURVES[algorithm].hash))
     except InvalidSignature:

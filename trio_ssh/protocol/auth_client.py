@@ -10,11 +10,11 @@ from enum import Enum
 
 import attrs
 
-from ..errors import DecodeError, LocalProtocolError, RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError
 from ..wire.codec import decode, encode
 from ..wire.numbers import MessageNumber as M
 from ..wire.numbers import message_name
-from ..wire.transport import ExtInfo, ServiceAccept, ServiceRequest, read_extensions, write_extensions
+from ..wire.transport import ServiceAccept, ServiceRequest
 from ..wire.userauth import (
     PasswordFields,
     PublicKeyFields,
@@ -26,6 +26,7 @@ from ..wire.userauth import (
     UserauthSuccess,
     string_field,
 )
+from .extensions import read_ext_info
 from .limits import Limits
 
 SERVICE = "ssh-userauth"
@@ -92,7 +93,8 @@ class ClientAuthentication:
     _asked_key: tuple[str, bytes] = ("", b"")
     _requests: int = 0
     _banners: int = 0
-    _extension_messages: int = 0
+    _extensions_in_auth: int = 0
+    """Beside the one that may come as the very first packet."""
 
     def request_service(self) -> bytes:
         self.awaits = Awaits.REQUEST
@@ -136,13 +138,10 @@ class ClientAuthentication:
         if number == M.SERVICE_ACCEPT:
             return self._service_accepted(decode(ServiceAccept, payload))
         if number == M.EXT_INFO:
-            self._extension_messages += 1
-            if self._extension_messages > 2:
-                raise RemoteProtocolError("the server sent a third EXT_INFO (RFC 8308 §2.4)")
-            extensions = read_extensions(decode(ExtInfo, payload).extensions, self.limits.ext_info_entries)
-            if b"\0" in extensions.get("server-sig-algs", b""):
-                raise DecodeError("the server's list of signature algorithms has a NUL in it")
-            return ExtensionsReceived(extensions)
+            self._extensions_in_auth += self.service_accepted
+            if self._extensions_in_auth > 1:
+                raise RemoteProtocolError("the server sent more than one EXT_INFO in the midst of authentication (RFC 8308 §2.4)")
+            return ExtensionsReceived(read_ext_info(payload, self.limits))
         if number == M.USERAUTH_BANNER:
             return self._banner(decode(UserauthBanner, payload))
         if self.awaits not in (Awaits.ANSWER, Awaits.KEY_ANSWER) or not self.service_accepted:
@@ -189,17 +188,3 @@ TESTED_SERVERS = (b"SSH-2.0-OpenSSH_", b"SSH-2.0-trio_ssh_")
 def is_tested(server_line: bytes) -> bool:
     """Is this a server that we know to take an authentication request right behind the service request? Others are waited for."""
     return server_line.startswith(TESTED_SERVERS)
-
-
-def server_signature_algorithms(extensions: dict[str, bytes]) -> tuple[str, ...] | None:
-    """The names in ``server-sig-algs`` (RFC 8308 §3.1); None when the server did not say."""
-    value = extensions.get("server-sig-algs")
-    if value is None:
-        return None
-    return tuple(value.decode("ascii", "replace").split(","))
-
-
-def extensions_of_server(signature_algorithms: tuple[str, ...]) -> bytes:
-    """The payload of the EXT_INFO a server sends as its first packet under the first keys (RFC 8308 §2.4)."""
-    extensions = {"server-sig-algs": ",".join(signature_algorithms).encode("ascii"), "ping@openssh.com": b"0"}
-    return encode(ExtInfo(write_extensions(extensions)))

@@ -7,6 +7,8 @@ the two apart (hardening B04).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import attrs
 
 from ..errors import DecodeError, RemoteProtocolError
@@ -15,7 +17,7 @@ from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
 from ..wire.codec import decode, encode
 from ..wire.numbers import DisconnectReason
 from ..wire.numbers import MessageNumber as M
-from ..wire.transport import ExtInfo, ServiceAccept, ServiceRequest, read_extensions
+from ..wire.transport import ServiceAccept, ServiceRequest
 from ..wire.userauth import (
     PasswordFields,
     PublicKeyFields,
@@ -27,6 +29,7 @@ from ..wire.userauth import (
     read_signature_field,
 )
 from .auth_client import NEXT_SERVICE, SERVICE
+from .extensions import extensions_of_server_in_auth, read_ext_info, takes_extensions_in_auth
 from .limits import Limits
 
 
@@ -80,10 +83,16 @@ class ServerAuthentication:
     methods: tuple[str, ...]
     limits: Limits = attrs.field(factory=Limits)
     peer: str = ""
+    signatures: tuple[str, ...] = DEFAULT_HOST_KEY_ALGORITHMS
+    """Signature algorithms that are taken."""
+    signatures_of: Callable[[str], Sequence[str]] | None = None
+    """Those taken of a user, if they depend on it: asked once, when the first request has been parsed."""
     username: str | None = None
     failures: int = 0
     _requests: int = 0
     _service_given: bool = False
+    _takes_extensions: bool = False
+    _extensions: bytes = b""
 
     def receive(self, payload: bytes) -> RequestEvent:
         """Raises `RemoteProtocolError` where the connection must end."""
@@ -91,7 +100,9 @@ class ServerAuthentication:
         if number == M.SERVICE_REQUEST:
             return self._service(decode(ServiceRequest, payload))
         if number == M.EXT_INFO:
-            return ExtensionsNoted(read_extensions(decode(ExtInfo, payload).extensions, self.limits.ext_info_entries))
+            extensions = read_ext_info(payload, self.limits)
+            self._takes_extensions = takes_extensions_in_auth(extensions)
+            return ExtensionsNoted(extensions)
         if number == M.USERAUTH_REQUEST:
             return self._request(decode(UserauthRequest, payload), payload)
         raise RemoteProtocolError("the client answered a question that was not asked (RFC 4256 §3.4)")
@@ -120,12 +131,24 @@ class ServerAuthentication:
             raise RemoteProtocolError("the client's user name has a NUL in it")
         if self.username is None:
             self.username = request.user_name
+            self._choose_signatures()
         elif self.username != request.user_name:
             raise RemoteProtocolError("the client changed its user name between requests (RFC 4252 §5)")
         event = self._parse(request, payload)
         if len(request.user_name.encode("utf-8", "surrogateescape")) > self.limits.username_bytes or not request.user_name.isprintable():
             return Hopeless(request.method_name, "user name is too long, unprintable or not UTF-8")
         return event
+
+    def _choose_signatures(self) -> None:
+        if self.signatures_of is not None and self.username is not None:
+            self.signatures = tuple(self.signatures_of(self.username))
+            if self._takes_extensions:
+                self._extensions = extensions_of_server_in_auth(self.signatures)
+
+    def take_extensions(self) -> bytes:
+        """The payload of our second EXT_INFO, once, when it is due: it goes out before the first request is answered. Else b""."""
+        extensions, self._extensions = self._extensions, b""
+        return extensions
 
     def _parse(self, request: UserauthRequest, payload: bytes) -> AuthAttempt | Hopeless:
         method = request.method_name
@@ -161,17 +184,17 @@ class ServerAuthentication:
             raise DecodeError("bytes follow the key of a publickey question")
         if "publickey" not in self.methods:
             return Hopeless("publickey", "method is not offered")
-        if fields.algorithm not in DEFAULT_HOST_KEY_ALGORITHMS:
+        if fields.algorithm not in self.signatures:
             return Hopeless("publickey", "key algorithm is not taken")
         try:
             key = PublicKey.from_blob(fields.key_blob)
         except DecodeError as error:
             return Hopeless("publickey", f"key is malformed: {error}")
-        if fields.algorithm not in key.signature_algorithms:
+        if fields.algorithm not in key.all_signature_algorithms:
             return Hopeless("publickey", "key is of another type than its algorithm says")
         if fields.has_signature:
             signed = payload[: len(payload) - len(fields.signature_field)]
-            if not key.verify(fields.algorithm, signature, encode(SignedPublicKeyRequest(self.session_id, signed))):
+            if not key.verify(fields.algorithm, signature, encode(SignedPublicKeyRequest(self.session_id, signed)), legacy=True):
                 return Hopeless("publickey", "signature is wrong")
         return AuthAttempt(
             username=request.user_name,

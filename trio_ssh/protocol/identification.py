@@ -28,7 +28,7 @@ class Identification:
 
     @property
     def software(self) -> str:
-        return self.line.split(b"-", 2)[2].decode("ascii", "backslashreplace")
+        return self.line.split(b"-", 2)[2].decode("utf-8", "backslashreplace")
 
 
 @attrs.define(eq=False)
@@ -81,7 +81,8 @@ class IdentificationReader:
         line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
         parts = line.split(b"-", 2)
         shown = printable(line)
-        if any(byte < 0x20 or byte > 0x7E for byte in line):
+        largest = 0xFF if self.limits.identification_eight_bit else 0x7E
+        if any(byte < 0x20 or byte == 0x7F or byte > largest for byte in line):
             raise RemoteProtocolError(f"the peer's identification {shown!r} is not printable US-ASCII", reason=None)
         if len(parts) < 3 or not parts[2]:
             raise RemoteProtocolError(f"the peer's identification {shown!r} names no software", reason=None)
@@ -89,6 +90,6 @@ class IdentificationReader:
             raise RemoteProtocolError(
                 f"the peer speaks SSH protocol {printable(parts[1])}, not 2.0",
                 reason=None,
-                plain_text=b"Protocol major versions differ.\r\n",
+                plain_text=b"Protocol major versions differ.\r\n" if parts[1].startswith(b"1.") else b"",
             )
         return line

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from .source_penalties import SourcePenalties
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -25,6 +27,8 @@ class Limits:
     """Lines a server may send before its identification; a client may send none."""
     identification_pre_bytes: int = 64 * KIB
     identification_seconds: float = 10
+    identification_eight_bit: bool = False
+    """Take bytes 0x80 to 0xff in a peer's identification, which RFC 4253 §4.2 forbids."""
     kex_seconds: float = 20
     """From the first KEXINIT to the last NEWKEYS, without the time a host key policy takes."""
     login_seconds: float = 60
@@ -32,6 +36,8 @@ class Limits:
     kexinit_names: int = 1024
     """Names in one list of a KEXINIT."""
     kexinit_list_bytes: int = 16 * KIB
+    kexinit_name_bytes: int = 64
+    """Of one name in a KEXINIT; RFC 4251 §6 allows no more than the default."""
     ext_info_entries: int = 64
 
     auth_failures: int = 6
@@ -82,6 +88,8 @@ class Limits:
     """What a peer may send after our KEXINIT before its own."""
     rekey_out_bytes: int = 256 * KIB
     """Small messages held back during a rekey."""
+    rekeys_per_second: int = 5
+    """Rekeys a peer may begin in a second with nothing sent between them in either direction."""
 
     keepalive_seconds: float | None = None
     """Ask after this long without a word from the peer; None never asks."""
@@ -97,4 +105,19 @@ class Limits:
     crypto_queue: int = 32
     """Slow key exchanges waiting for a thread."""
     unauthenticated_connections: int = 100
-    """Server: connections that have not logged in yet."""
+    """Server: connections that have not logged in yet; with so many there all newcomers are refused (OpenSSH's MaxStartups)."""
+    unauthenticated_drop_begin: int = 10
+    """With so many there newcomers begin to be refused at random. The one other source that has most of them counts as one."""
+    unauthenticated_drop_percent: float = 30
+    """How likely that is at first; it grows evenly to 100 % at `unauthenticated_connections`."""
+    unauthenticated_per_source: int | None = 10
+    """The same of one source (PerSourceMaxStartups). None: no bound. Peers without an IP address have no source."""
+    source_ipv4_bits: int = 32
+    """An IPv4 network of so many bits is one source (PerSourceNetBlockSize)."""
+    source_ipv6_bits: int = 64
+    handshakes_per_source_per_second: int | None = 20
+    """Connections of one source that begin to be served in any second: a quarter at once, the others wait their turn. None: no bound."""
+    log_lines_per_second: int = 100
+    """Records that a server writes about its connections; what is left out is counted."""
+    source_penalties: SourcePenalties | None = None
+    """Refuse sources that misbehave for a while; None does not."""

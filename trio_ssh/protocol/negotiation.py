@@ -12,9 +12,22 @@ from functools import lru_cache
 
 import attrs
 
-from ..crypto.suites import DEFAULT_CIPHERS, DEFAULT_KEX, DEFAULT_MACS, SUPPORTED_CIPHERS, SUPPORTED_KEX, SUPPORTED_MACS, is_aead
+from ..crypto.compression import COMPRESSIONS, Compressor, Decompressor
+from ..crypto.kex import KEX, GroupExchangeRecipe
+from ..crypto.moduli import Moduli
+from ..crypto.processor import default_ciphers
+from ..crypto.suites import (
+    DEFAULT_COMPRESSION,
+    DEFAULT_KEX,
+    DEFAULT_MACS,
+    is_aead,
+    supported_ciphers,
+    supported_compression,
+    supported_kex,
+    supported_macs,
+)
 from ..errors import DecodeError, KeyExchangeError, LocalProtocolError, NegotiationError, printable
-from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS
+from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS, supported_signature_algorithms
 from ..wire.codec import decode, encode, field_names
 from ..wire.transport import KexInit
 from .limits import Limits
@@ -22,7 +35,8 @@ from .role import Role
 
 EXT_INFO_MARKER = {Role.CLIENT: "ext-info-c", Role.SERVER: "ext-info-s"}
 STRICT_MARKER = {Role.CLIENT: "kex-strict-c-v00@openssh.com", Role.SERVER: "kex-strict-s-v00@openssh.com"}
-COMPRESSION = ("none",)
+DEFAULT_KEX_SERVER = tuple(name for name in DEFAULT_KEX if not name.startswith("diffie-hellman-"))
+"""Finite-field groups cost a server ten to a thousand times what they cost a stranger who makes one up (hardening A13)."""
 COOKIE_BYTES = 16
 REMEMBERED = 16
 REMEMBERED_BYTES_MAX = 4096
@@ -42,28 +56,69 @@ def _check(field: str, names: tuple[str, ...], supported: tuple[str, ...]) -> No
             raise LocalProtocolError(f"Algorithms.{field}: {printable(name)!r} is not supported; there are {', '.join(supported)}")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class Algorithms:
     """What may be negotiated, most wanted first. The defaults are the strong and widely spoken ones; an empty list is refused.
 
-    `require_strict_kex` refuses a peer without strict key exchange, which guards against an attacker who cuts the first encrypted packets.
+    Legacy algorithms are supported, but only where their names are given. `require_strict_kex` refuses a peer without strict key exchange,
+    which guards against an attacker who cuts the first encrypted packets. `guess_kex`, for a client, sends the first key exchange packet
+    before the server has said what it can do: a round trip less if both prefer the same, a packet for nothing if not (RFC 4253 §7).
     """
 
-    kex: tuple[str, ...] = attrs.field(default=DEFAULT_KEX, converter=_names)
+    kex: tuple[str, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(_names))
+    """None: the usual ones, which for a server are those without finite-field groups."""
     host_keys: tuple[str, ...] = attrs.field(default=DEFAULT_HOST_KEY_ALGORITHMS, converter=_names)
-    ciphers: tuple[str, ...] = attrs.field(default=DEFAULT_CIPHERS, converter=_names)
+    ciphers: tuple[str, ...] = attrs.field(factory=default_ciphers, converter=_names)
     macs: tuple[str, ...] = attrs.field(default=DEFAULT_MACS, converter=_names)
-    compression: tuple[str, ...] = attrs.field(default=COMPRESSION, converter=_names)
+    compression: tuple[str, ...] = attrs.field(default=DEFAULT_COMPRESSION, converter=_names)
+    signatures: tuple[str, ...] = attrs.field(default=DEFAULT_HOST_KEY_ALGORITHMS, converter=_names)
+    """Signature algorithms of user keys: those a server takes, and those a client uses (RFC 8332 §3.3)."""
     require_strict_kex: bool = False
+    guess_kex: bool = False
+    moduli: Moduli = attrs.field(factory=Moduli.built_in, repr=False)
+    """What a server chooses a group from when a client asks for group exchange (RFC 4419)."""
 
     def __attrs_post_init__(self) -> None:
         """Raises `LocalProtocolError` for an empty list or a name that is not supported."""
-        _check("kex", self.kex, SUPPORTED_KEX)
-        _check("host_keys", self.host_keys, DEFAULT_HOST_KEY_ALGORITHMS)
-        _check("ciphers", self.ciphers, SUPPORTED_CIPHERS)
-        _check("compression", self.compression, COMPRESSION)
+        if self.kex is not None:
+            _check("kex", self.kex, supported_kex())
+        _check("host_keys", self.host_keys, supported_signature_algorithms())
+        _check("ciphers", self.ciphers, supported_ciphers())
+        _check("compression", self.compression, supported_compression())
+        _check("signatures", self.signatures, supported_signature_algorithms())
         if self.macs or not all(is_aead(cipher) for cipher in self.ciphers):
-            _check("macs", self.macs, SUPPORTED_MACS)
+            _check("macs", self.macs, supported_macs())
+
+    @classmethod
+    def everything(cls) -> Algorithms:
+        """All that is supported, legacy and registered algorithms too, the usual ones first: to choose names from, not to be offered."""
+        usual = cls()
+
+        def all_of(first: tuple[str, ...], supported: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys((*first, *supported)))
+
+        signatures = all_of(usual.signatures, supported_signature_algorithms())
+        return cls(
+            kex=all_of(usual.kex_for(Role.CLIENT), supported_kex()),
+            host_keys=signatures,
+            ciphers=all_of(usual.ciphers, supported_ciphers()),
+            macs=all_of(usual.macs, supported_macs()),
+            compression=all_of(usual.compression, supported_compression()),
+            signatures=signatures,
+        )
+
+    def kex_for(self, role: Role) -> tuple[str, ...]:
+        """The key exchange methods that `role` offers."""
+        if self.kex is not None:
+            return self.kex
+        return DEFAULT_KEX if role is Role.CLIENT else DEFAULT_KEX_SERVER
+
+    def guess(self, role: Role) -> str | None:
+        """The method whose first packet goes out with our first KEXINIT; None when nothing is guessed."""
+        if not self.guess_kex or role is Role.SERVER:
+            return None
+        recipe = KEX[self.kex_for(role)[0]]
+        return None if isinstance(recipe, GroupExchangeRecipe) or recipe.slow else recipe.name
 
     def kexinit_payload(self, role: Role, cookie: bytes, *, first: bool) -> bytes:
         """That message in wire form."""
@@ -77,7 +132,7 @@ class Algorithms:
         markers = (EXT_INFO_MARKER[role], STRICT_MARKER[role]) if first else ()
         return KexInit(
             cookie,
-            (*self.kex, *markers),
+            (*self.kex_for(role), *markers),
             self.host_keys,
             self.ciphers,
             self.ciphers,
@@ -85,6 +140,7 @@ class Algorithms:
             self.macs,
             self.compression,
             self.compression,
+            first_kex_packet_follows=first and self.guess(role) is not None,
         )
 
 
@@ -109,6 +165,32 @@ class Negotiated:
     ext_info: bool
     """The peer takes EXT_INFO."""
 
+    @property
+    def compression(self) -> tuple[str, str]:
+        """Client to server, server to client."""
+        return self.compression_client_to_server, self.compression_server_to_client
+
+    def compression_from(self, role: Role) -> str:
+        """How what `role` sends is compressed."""
+        return self.compression_client_to_server if role is Role.CLIENT else self.compression_server_to_client
+
+
+def is_delayed(compression: str) -> bool:
+    """Does this method begin behind the login, and not with the keys?"""
+    return COMPRESSIONS[compression].delayed
+
+
+def new_compressor(negotiated: Negotiated, role: Role, *, authenticated: bool) -> Compressor | None:
+    """For what `role` sends under fresh keys; a delayed method does nothing before authentication is complete (RFC 4253 §6.2)."""
+    recipe = COMPRESSIONS[negotiated.compression_from(role)]
+    return None if recipe.compressor is None or (recipe.delayed and not authenticated) else recipe.compressor()
+
+
+def new_decompressor(negotiated: Negotiated, role: Role, *, authenticated: bool) -> Decompressor | None:
+    """For what `role` receives, likewise."""
+    recipe = COMPRESSIONS[negotiated.compression_from(role.peer)]
+    return None if recipe.decompressor is None or (recipe.delayed and not authenticated) else recipe.decompressor()
+
 
 def read_kexinit(payload: bytes, limits: Limits) -> KexInit:
     """Decode and bound a peer's KEXINIT. Raises `DecodeError`.
@@ -131,6 +213,8 @@ def _read_kexinit(payload: bytes, limits: Limits) -> KexInit:
     for field in field_names(KexInit):
         names = getattr(kexinit, field)
         if isinstance(names, tuple):
+            if any(len(name) > limits.kexinit_name_bytes for name in names):
+                raise DecodeError(f"a name in the peer's KEXINIT has more than {limits.kexinit_name_bytes} bytes")
             size = sum(len(name) + 1 for name in names) - 1
             if len(names) > limits.kexinit_names or size > limits.kexinit_list_bytes:
                 raise DecodeError(f"a list of the peer's KEXINIT has {len(names)} names in {size} bytes: more than is taken")

@@ -19,6 +19,8 @@ class PeerKexInit:
     negotiated: Negotiated
     guess_is_wrong: bool
     """The next packet, whatever it is, was meant for another method: skip it (RFC 4253 §7)."""
+    our_guess_is_right: bool
+    """The packet that followed our KEXINIT, if one did, counts."""
 
 
 @attrs.define(eq=False)
@@ -37,4 +39,4 @@ class Negotiator:
         theirs = read_kexinit(payload, self.limits)
         ours = self.algorithms.kexinit(self.role, _NO_COOKIE, first=self.current is None)
         self.current = negotiate(self.role, ours, theirs, self.current, self.algorithms)
-        return PeerKexInit(payload, self.current, guess_is_wrong(ours, theirs))
+        return PeerKexInit(payload, self.current, guess_is_wrong(ours, theirs), not guess_is_wrong(theirs, ours))

@@ -10,14 +10,18 @@ NEWKEYS changes the key of the bytes that follow, USERAUTH_SUCCESS brings the mu
 
 A length is checked as soon as it can be read, before anything is waited for: nobody can make us buffer more than one packet of
 `packet_bytes_max`. In modes that encrypt the length under a plain MAC the first block is decrypted once and remembered.
+
+With a CBC cipher under a plain MAC, when and how a connection dies would tell an attacker about 32 bits of plaintext (CVE-2008-5161). There
+a length that cannot be and a tag that is wrong are one error, raised behind the same number of bytes (`_hide`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..crypto.compression import Decompressor
 from ..crypto.packet_key import NoOpeningKey, OpeningKey
-from ..errors import RemoteProtocolError
+from ..errors import CryptographyFailed, IntegrityError, RemoteProtocolError, SSHError
 from .key_budget import UNLIMITED, KeyBudget
 
 SMALL_BUFFER = 1024
@@ -26,6 +30,7 @@ LARGEST_BUFFER = 288 * 1024  # a batch of a peer like us; what is larger falls o
 SMALL_READS_BEFORE_SHRINKING = 8
 PACKETS_PER_BATCH = 64  # then somebody else's turn (hardening TRI-20)
 NOT_READ_YET = -1
+HIDDEN_BYTES = 257 * 1024  # more than the largest packet with its length and tag
 
 Sink = Callable[[memoryview, int, int], bool]
 
@@ -35,7 +40,9 @@ class Opener:
 
     __slots__ = (
         "_budget",
+        "_decompressor",
         "_end",
+        "_hidden_left",
         "_key",
         "_largest",
         "_length",
@@ -56,6 +63,8 @@ class Opener:
         self._key: OpeningKey = NoOpeningKey()
         self._budget: KeyBudget = UNLIMITED
         self._on_spent: Callable[[], None] | None = on_spent
+        self._decompressor: Decompressor | None = None
+        self._hidden_left: int | None = None
         self._view = memoryview(bytearray(SMALL_BUFFER))
         self._start = 0
         self._end = 0
@@ -118,6 +127,11 @@ class Opener:
 
     def open_batch(self, sink: Sink) -> bool:
         """Open what is complete, at most `PACKETS_PER_BATCH` packets. True: there may be more to open now (halted, or that many done)."""
+        if self._decompressor is not None:
+            sink = self._inflating(self._decompressor, sink)
+        return self._open_hiding(sink) if self._key.hides_errors else self._open(sink)
+
+    def _open(self, sink: Sink) -> bool:
         view = self._view
         start, end = self._start, self._end
         length = self._length
@@ -128,41 +142,92 @@ class Opener:
         packets_max = batch_packets = self._allowed_packets()
         halted = False
         batch_start = start
-        while packets_max and not halted:
-            if length < 0:
-                if end - start < head_bytes:
+        in_sink = False
+        try:
+            while packets_max and not halted:
+                if length < 0:
+                    if end - start < head_bytes:
+                        break
+                    length = key.packet_length(view, start, sequence_number)
+                    if length < 5 or length > self.packet_bytes_max or (length + aligned_part) % alignment:
+                        raise self._bad_length(length)
+                packet_end = start + 4 + length + tag_bytes
+                if end < packet_end:
                     break
-                length = key.packet_length(view, start, sequence_number)
-                if length < 5 or length > self.packet_bytes_max or (length + aligned_part) % alignment:
-                    raise self._bad_length(length)
-            packet_end = start + 4 + length + tag_bytes
-            if end < packet_end:
-                break
-            key.open(view, start, length, sequence_number)
-            payload_end = start + 4 + length - view[start + 4]
-            if payload_end <= start + 5 or view[start + 4] < 4:
-                raise RemoteProtocolError(f"a packet of {length} bytes has {view[start + 4]} bytes of padding (RFC 4253 §6)")
-            sequence_number = (sequence_number + 1) & 0xFFFFFFFF
-            payload_start = start + 5
-            # The packet counts as taken before the sink sees it: the sink may ask for the sequence number, or raise.
-            self.sequence_number = sequence_number
-            self._start = start = packet_end
-            self._length = length = NOT_READ_YET
-            packets_max -= 1
-            halted = sink(view, payload_start, payload_end)
+                key.open(view, start, length, sequence_number)
+                payload_end = start + 4 + length - view[start + 4]
+                if payload_end <= start + 5 or view[start + 4] < 4:
+                    raise RemoteProtocolError(f"a packet of {length} bytes has {view[start + 4]} bytes of padding (RFC 4253 §6)")
+                sequence_number = (sequence_number + 1) & 0xFFFFFFFF
+                payload_start = start + 5
+                # The packet counts as taken before the sink sees it: the sink may ask for the sequence number, or raise.
+                self.sequence_number = sequence_number
+                self._start = start = packet_end
+                self._length = length = NOT_READ_YET
+                packets_max -= 1
+                in_sink = True
+                halted = sink(view, payload_start, payload_end)
+                in_sink = False
+        except SSHError:
+            raise
+        except Exception as error:
+            if in_sink:
+                raise
+            raise CryptographyFailed("opening a packet", error) from error
         self._length = length
         self._settle(batch_packets - packets_max, start - batch_start)
         return halted or (not packets_max and self._end > start)
 
-    def switch_keys(self, key: OpeningKey, budget: KeyBudget, on_spent: Callable[[], None], *, reset_sequence: bool) -> None:
-        """What follows the packet opened last is under `key`. Strict kex starts the sequence numbers anew."""
+    def _inflating(self, decompressor: Decompressor, sink: Sink) -> Sink:
+        def inflating_sink(view: memoryview, start: int, end: int) -> bool:
+            try:
+                payload = decompressor.decompress(view[start:end], self.packet_bytes_max)
+            except SSHError:
+                raise
+            except Exception as error:
+                raise CryptographyFailed("decompressing a packet", error) from error
+            return sink(memoryview(payload), 0, len(payload))
+
+        return inflating_sink
+
+    def _open_hiding(self, sink: Sink) -> bool:
+        """As `_open`, but a damaged packet is only reported when `HIDDEN_BYTES` have come from its first byte on."""
+        if self._hidden_left is None:
+            try:
+                return self._open(sink)
+            except IntegrityError:
+                self._hidden_left = HIDDEN_BYTES
+        swallowed = self.pending
+        self._hidden_left -= swallowed
+        self.bytes_opened += swallowed
+        self._start = self._end
+        if self._hidden_left <= 0:
+            raise IntegrityError
+        return False
+
+    def switch_keys(
+        self,
+        key: OpeningKey,
+        budget: KeyBudget,
+        on_spent: Callable[[], None],
+        *,
+        reset_sequence: bool,
+        decompressor: Decompressor | None = None,
+    ) -> None:
+        """What follows the packet opened last is under `key`, and compressed as `decompressor` has it. Strict kex starts the sequence
+        numbers anew."""
         self._key = key
+        self._decompressor = decompressor
         self._budget = budget
         self._on_spent = on_spent
         self.bytes_under_key = 0
         self._packets_at_switch = self.packets_opened
         if reset_sequence:
             self.sequence_number = 0
+
+    def decompress_with(self, decompressor: Decompressor | None) -> None:
+        """Delayed compression: every payload behind the packet opened last is compressed (OpenSSH's zlib@openssh.com)."""
+        self._decompressor = decompressor
 
     def _allowed_packets(self) -> int:
         """How many packets the next batch may have: no sequence number comes twice under one key."""
@@ -186,6 +251,8 @@ class Opener:
             ask()
 
     def _bad_length(self, length: int) -> RemoteProtocolError:
+        if self._key.hides_errors:
+            return IntegrityError()
         if length > self.packet_bytes_max:
             return RemoteProtocolError(f"the peer announced a packet of {length} bytes; at most {self.packet_bytes_max} are taken")
         return RemoteProtocolError(f"the peer announced a packet of {length} bytes, which no packet can have (RFC 4253 §6)")

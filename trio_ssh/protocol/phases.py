@@ -51,7 +51,7 @@ class Route(IntEnum):
     DISCONNECT = 4
     NOISE = 5  # IGNORE, UNIMPLEMENTED, DEBUG: checked and dropped
     DROP = 6
-    PING = 7  # answered by PONG
+    PING = 7  # PING is answered by PONG, a PONG dropped, where the two were agreed on
     LATE_AUTH = 8  # a request behind the success: dropped, but counted (RFC 4252 §5.3)
     UNKNOWN = 9  # answered by UNIMPLEMENTED
 
@@ -85,7 +85,7 @@ _LATE: dict[Role, _Row] = {
 
 
 def _rows(role: Role) -> dict[Phase, _Row]:
-    connected: _Row = {**_UNASSIGNED, **_NOISE, **_MUX, **_LATE[role], M.PING: Route.PING, M.PONG: Route.DROP, M.KEXINIT: Route.KEX}
+    connected: _Row = {**_UNASSIGNED, **_NOISE, **_MUX, **_LATE[role], M.PING: Route.PING, M.PONG: Route.PING, M.KEXINIT: Route.KEX}
     quiet: _Row = {**_NOISE, M.PING: Route.DROP, M.PONG: Route.DROP}
     rows: dict[Phase, _Row] = {
         Phase.AWAIT_KEXINIT: {**_NOISE, M.KEXINIT: Route.KEX},

@@ -6,6 +6,8 @@ from enum import Enum
 
 
 class Role(Enum):
+    """An end of a connection."""
+
     CLIENT = "client"
     SERVER = "server"
 

@@ -11,6 +11,8 @@ an idle connection should cost nothing; `take_batch` lets them shrink again afte
 
 The gate holds what RFC 4253 §7.1 demands between our KEXINIT and our NEWKEYS: whoever calls, nothing but 1-4 and 20-49 is sealed then
 (in a strict first exchange: nothing but 1 and 20-49).
+
+Where compression was negotiated, channel data makes a payload first and goes the way of all messages; without it, it pays one comparison.
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 
+from ..crypto.compression import Compressor
 from ..crypto.packet_key import NoSealingKey, SealingKey
-from ..errors import LocalProtocolError
+from ..errors import CryptographyFailed, LocalProtocolError, SSHError
 from ..wire.numbers import message_name
 from .key_budget import UNLIMITED, KeyBudget
 
 _pack_head = struct.Struct(">IB").pack_into
 _pack_data_head = struct.Struct(">IBBII").pack_into
 _pack_extended_data_head = struct.Struct(">IBBIII").pack_into
+_data_payload_head = struct.Struct(">BII").pack
+_extended_data_payload_head = struct.Struct(">BIII").pack
 
 SMALL_BUFFER = 1024
 SMALL_BATCHES_BEFORE_SHRINKING = 8
@@ -49,12 +54,17 @@ class Gate(Enum):
         return 20 <= number <= 49 or number == 1 or (self is Gate.KEX and 1 <= number <= 4)
 
 
+def _ignore(failure: SSHError) -> None:
+    """Whoever seals is told by the exception."""
+
+
 class Sealer:
     """One direction of one connection: keys, sequence number, budget and the outbox."""
 
     __slots__ = (
         "_budget",
         "_capacity",
+        "_compressor",
         "_fill",
         "_key",
         "_on_spent",
@@ -68,6 +78,7 @@ class Sealer:
         "bytes_sealed",
         "bytes_under_key",
         "gate",
+        "on_broken",
         "packets_sealed",
         "sequence_number",
     )
@@ -78,6 +89,7 @@ class Sealer:
         self._on_spent: Callable[[], None] | None = on_spent
         self._key: SealingKey = NoSealingKey()
         self._budget: KeyBudget = UNLIMITED
+        self._compressor: Compressor | None = None
         self._packets_at_switch = 0
         self._pool = memoryview(b"")
         self._pool_left = 0
@@ -87,6 +99,8 @@ class Sealer:
         self._fill = 0
         self._small_batches = 0
         self.gate = Gate.OPEN
+        self.on_broken: Callable[[SSHError], None] = _ignore
+        """Told once when the key fails or is used up for good."""
         self.sequence_number = 0
         self.bytes_sealed = 0
         self.bytes_under_key = 0
@@ -101,6 +115,8 @@ class Sealer:
         """Append one packet. Raises `LocalProtocolError` when the gate does not let its number pass; nothing has changed then."""
         if self.gate is not Gate.OPEN and not self.gate.lets(payload[0]):
             raise LocalProtocolError(f"{message_name(payload[0])} cannot be sent {self.gate.value}")
+        if self._compressor is not None:
+            payload = self._compress(self._compressor, payload)
         size = len(payload)
         start, padding_length, end = self._reserve(size)
         _pack_head(self._view, start, end - start - 4, padding_length)
@@ -111,6 +127,9 @@ class Sealer:
         """CHANNEL_DATA with ``data[offset : offset + size]``, without making a payload first (RFC 4254 §5.2)."""
         if self.gate is not Gate.OPEN:
             raise LocalProtocolError(f"CHANNEL_DATA cannot be sent {self.gate.value}")
+        if self._compressor is not None:
+            self.seal(_data_payload_head(94, recipient_channel, size) + data[offset : offset + size])
+            return
         start, padding_length, end = self._reserve(size + 9)
         _pack_data_head(self._view, start, end - start - 4, padding_length, 94, recipient_channel, size)
         self._view[start + 14 : start + 14 + size] = data[offset : offset + size]
@@ -120,6 +139,9 @@ class Sealer:
         """CHANNEL_EXTENDED_DATA, likewise."""
         if self.gate is not Gate.OPEN:
             raise LocalProtocolError(f"CHANNEL_EXTENDED_DATA cannot be sent {self.gate.value}")
+        if self._compressor is not None:
+            self.seal(_extended_data_payload_head(95, recipient_channel, data_type, size) + data[offset : offset + size])
+            return
         start, padding_length, end = self._reserve(size + 13)
         _pack_extended_data_head(self._view, start, end - start - 4, padding_length, 95, recipient_channel, data_type, size)
         self._view[start + 18 : start + 18 + size] = data[offset : offset + size]
@@ -133,15 +155,33 @@ class Sealer:
         self._view[self._fill : end] = line
         self._fill = end
 
-    def switch_keys(self, key: SealingKey, budget: KeyBudget, on_spent: Callable[[], None], *, reset_sequence: bool) -> None:
-        """Everything sealed from here on is under `key`. Strict kex starts the sequence numbers anew."""
+    def switch_keys(
+        self,
+        key: SealingKey,
+        budget: KeyBudget,
+        on_spent: Callable[[], None],
+        *,
+        reset_sequence: bool,
+        compressor: Compressor | None = None,
+    ) -> None:
+        """Everything sealed from here on is under `key`, and goes through `compressor`. Strict kex starts the sequence numbers anew."""
         self._key = key
+        self._compressor = compressor
         self._budget = budget
         self._on_spent = on_spent
         self.bytes_under_key = 0
         self._packets_at_switch = self.packets_sealed
         if reset_sequence:
             self.sequence_number = 0
+
+    def compress_with(self, compressor: Compressor | None) -> None:
+        """Delayed compression: every payload from here on goes through `compressor` (OpenSSH's zlib@openssh.com)."""
+        self._compressor = compressor
+
+    @property
+    def packets_under_key(self) -> int:
+        """Packets sealed since the last change of keys."""
+        return self.packets_sealed - self._packets_at_switch
 
     def take_batch(self) -> memoryview:
         """Everything sealed so far. The caller must be done with a batch before it takes the next: its buffer is used again."""
@@ -180,7 +220,10 @@ class Sealer:
         view = self._view
         view[padding_start:end] = self._pool[pool_start : pool_start + end - padding_start]
         key = self._key
-        key.seal(view, start, end, self.sequence_number)
+        try:
+            key.seal(view, start, end, self.sequence_number)
+        except Exception as error:
+            raise self._break(CryptographyFailed("sealing a packet", error)) from error
         self._fill = end = end + key.tag_bytes
         self.sequence_number = (self.sequence_number + 1) & 0xFFFFFFFF
         self.packets_sealed += 1
@@ -190,14 +233,25 @@ class Sealer:
         if under_key > budget.soft_bytes or self.packets_sealed - self._packets_at_switch > budget.soft_packets:
             self._spent(start)
 
+    def _compress(self, compressor: Compressor, payload: bytes) -> bytes:
+        try:
+            return compressor.compress(payload)
+        except Exception as error:
+            raise self._break(CryptographyFailed("compressing a packet", error)) from error
+
+    def _break(self, failure: SSHError) -> SSHError:
+        """Nothing can be sealed any more, whoever's task it was that found out."""
+        self.gate = Gate.CLOSED
+        self.on_broken(failure)
+        return failure
+
     def _spent(self, start: int) -> None:
         """The packet at `start` is past the soft limit; one past the hard limit is taken back and nothing follows it."""
         budget = self._budget
         packets = self.packets_sealed - self._packets_at_switch
         if budget.is_overdrawn(self.bytes_under_key, packets):
             self._fill = start
-            self.gate = Gate.CLOSED
-            raise LocalProtocolError("the peer has not agreed on fresh keys, and the old ones must not be used any longer")
+            raise self._break(LocalProtocolError("the peer has not agreed on fresh keys, and the old ones must not be used any longer"))
         if self._on_spent is not None:
             ask, self._on_spent = self._on_spent, None
             ask()

@@ -6,8 +6,7 @@ Every connection is contained: whatever goes wrong in it, or in a handler, is lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
 import trio
@@ -15,18 +14,24 @@ import trio
 from ..connection.authentication import Authenticator
 from ..connection.channel import Channel
 from ..connection.collapse import single_cause
-from ..connection.connection import Connection, ServerSide
+from ..connection.connection import Connection
 from ..connection.containment import containing
 from ..connection.events import Observer
 from ..connection.incoming import IncomingChannel
-from ..connection.sockets import local_name, peer_name, tune
+from ..connection.sides import ServerSide
+from ..connection.sockets import close_at_once, local_name, peer_name, tune
 from ..connection.version import SOFTWARE
 from ..errors import ChannelOpenFailure, ConnectionLost, LocalProtocolError, SSHError, printable
 from ..keys.key import PrivateKey
 from ..protocol.limits import Limits
 from ..protocol.negotiation import Algorithms
+from .accepting import refuse_at_once, serve_accepted
+from .admission import Admission, Place, RefusalLog
 from .authenticators import Decide, as_policy
+from .paced_log import PacedLog
+from .penalties import Conduct
 from .session import ServerSession, SessionPolicy, SessionRequests
+from .sources import Gone, peer_address
 
 _log = logging.getLogger("trio_ssh.server")
 
@@ -97,7 +102,7 @@ async def serve(
     options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
     server = _Server.of(handler, host_keys, authenticate, options, own_sockets=True)
     listeners = await trio.open_tcp_listeners(port, host=host)
-    await trio.serve_listeners(server.serve_contained, listeners, task_status=task_status)
+    await serve_accepted(listeners, server.take, task_status)
 
 
 async def serve_listeners(
@@ -113,10 +118,14 @@ async def serve_listeners(
     permit_terminal: bool = True,
     task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve SSH on whatever listeners give; see `serve`."""
+    """Serve SSH on whatever listeners give; see `serve`.
+
+    Streams that are no sockets have no source for the limits per source, unless they tell one: by an attribute `peer_address` that holds
+    an address of the standard library's `ipaddress`.
+    """
     options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
     server = _Server.of(handler, host_keys, authenticate, options)
-    await trio.serve_listeners(server.serve_contained, list(listeners), task_status=task_status)
+    await serve_accepted(listeners, server.take, task_status)
 
 
 async def serve_stream(
@@ -146,7 +155,13 @@ class _Server:
     options: _Options
     own_sockets: bool = False
     """Sockets that we accepted ourselves may be tuned."""
-    _logging_in: int = 0
+    admission: Admission = attrs.field(init=False)
+    refusals: RefusalLog = attrs.field(factory=RefusalLog)
+    log: PacedLog = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.admission = Admission(self.options.limits)
+        self.log = PacedLog(_log, self.options.limits.log_lines_per_second)
 
     @classmethod
     def of(
@@ -159,7 +174,7 @@ class _Server:
     ) -> _Server:
         if not host_keys:
             raise LocalProtocolError("a server needs at least one host key: `PrivateKey.from_file` or `PrivateKey.generate`")
-        mine = {algorithm for key in host_keys for algorithm in key.public_key.signature_algorithms}
+        mine = {algorithm for key in host_keys for algorithm in key.public_key.all_signature_algorithms}
         offered = tuple(name for name in options.algorithms.host_keys if name in mine)
         if not offered:
             raise LocalProtocolError(f"none of the host keys can be used with {', '.join(options.algorithms.host_keys)}")
@@ -170,69 +185,81 @@ class _Server:
             handler = handler.serve
         return cls(handler, tuple(host_keys), as_policy(authenticate), options, own_sockets)
 
-    async def serve_contained(self, stream: trio.abc.Stream) -> None:
-        """One connection of many: nothing but a cancellation comes out."""
-        peer = peer_name(stream)
-        if self._logging_in >= self.options.limits.unauthenticated_connections:
-            _log.warning("%s: refused, %d others are logging in", peer, self._logging_in)
-            await trio.aclose_forcefully(stream)
+    def take(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> None:
+        """A connection that was accepted just now: serve it in the nursery, or refuse it. Never waits."""
+        now = trio.current_time()
+        try:
+            address = peer_address(stream)
+        except Gone:
+            refuse_at_once(nursery, stream, b"")
             return
+        answer = self.admission.admit(address, now)
+        if isinstance(answer, Place):
+            nursery.start_soon(self.serve_contained, stream, answer)
+        else:
+            self.refusals.note(peer_name(stream) or str(address or "a local peer"), answer.why, now)
+            refuse_at_once(nursery, stream, answer.line)
+
+    async def serve_contained(self, stream: trio.abc.Stream, place: Place) -> None:
+        """One connection of many: nothing but a cancellation comes out."""
+        peer = "a peer"
+        conduct = None if place.exempt else Conduct(trio.current_time())
 
         def report(error: BaseException) -> None:
             if isinstance(error, SSHError):
-                _log.info("%s: %s", peer, error)
+                self.log.info("%s: %s", peer, error)
             else:
-                _log.error("%s: the connection failed", peer, exc_info=error)
+                self.log.error("%s: the connection failed", peer, cause=error)
+            if conduct is not None:
+                self.admission.judge(place, conduct, error, trio.current_time(), peer)
 
         with containing(report):
-            if self.own_sockets and isinstance(stream, trio.SocketStream):
-                tune(stream)
-            await self.serve_connection(stream)
+            try:
+                # What ends it is held against its source while it still has its place: so this comes before the place is left.
+                with containing(report):
+                    peer = peer_name(stream)
+                    if place.wait_seconds:
+                        await trio.sleep(place.wait_seconds)
+                    if self.own_sockets and isinstance(stream, trio.SocketStream):
+                        tune(stream)
+                    await self.serve_connection(stream, place, conduct)
+            finally:
+                try:
+                    place.leave()
+                finally:
+                    await close_at_once(stream)
 
-    async def serve_connection(self, stream: trio.abc.Stream) -> None:
+    async def serve_connection(self, stream: trio.abc.Stream, place: Place | None = None, conduct: Conduct | None = None) -> None:
+        """Until it ends. `place` is left when somebody is logged in; `conduct` is told of what happens before."""
         options = self.options
         peer = peer_name(stream)
-        with self._counted() as logged_in, single_cause():
+        policy, observer = (self.policy, options.observer) if conduct is None else conduct.watched(self.policy, options.observer)
+        with single_cause():
             async with trio.open_nursery() as nursery:
 
                 def on_open(incoming: IncomingChannel) -> None:
                     self._begin_session(nursery, connection, incoming)
 
                 def on_login(username: str) -> None:
-                    logged_in()
-                    _log.info("%s: %s is logged in", peer, printable(username))
+                    if place is not None:
+                        place.leave()
+                    self.log.info("%s: %s is logged in", peer, printable(username))
 
                 side = ServerSide(
                     host_keys=self.host_keys,
-                    policy=self.policy,
+                    policy=policy,
                     on_login=on_login,
                     on_open=on_open,
                     peer=peer,
                     local=local_name(stream),
                 )
-                connection = Connection(stream, side, options.algorithms, options.limits, SOFTWARE, options.observer)
+                connection = Connection(stream, side, options.algorithms, options.limits, SOFTWARE, observer)
                 await connection.run()
                 # The connection is gone, and with it whoever was being served.
                 nursery.cancel_scope.cancel()
         if connection.mux is None and connection.cause is not None:
             raise connection.cause
-        _log.info("%s: ended: %s", peer, connection.cause or "closed by us")
-
-    @contextmanager
-    def _counted(self) -> Iterator[Callable[[], None]]:
-        """Counts a connection among those that are logging in, until the function that it gives is called or the block ends."""
-        counted = True
-
-        def stop() -> None:
-            nonlocal counted
-            self._logging_in -= counted
-            counted = False
-
-        self._logging_in += 1
-        try:
-            yield stop
-        finally:
-            stop()
+        self.log.info("%s: ended: %s", peer, connection.cause or "closed by us")
 
     def _begin_session(self, nursery: trio.Nursery, connection: Connection, incoming: IncomingChannel) -> None:
         """Accept the channel; its handler starts when the client has said what it wants."""
@@ -250,7 +277,7 @@ class _Server:
         try:
             channel = incoming.accept(prepare)
         except (ConnectionLost, ChannelOpenFailure) as error:
-            _log.info("%s: a session was not opened: %s", connection.peer, error)
+            self.log.info("%s: a session was not opened: %s", connection.peer, error)
 
     async def _serve_session(self, session: ServerSession, channel: Channel) -> None:
         """Run the handler until it returns or its client goes away, and say how it ended."""
@@ -258,7 +285,7 @@ class _Server:
         def report(error: BaseException) -> None:
             # Streams that break because the client has gone are the usual end of a session, not a mistake.
             gone = channel.ended.is_set() and only_of(error, (trio.BrokenResourceError, trio.ClosedResourceError))
-            _log.log(logging.INFO if gone else logging.ERROR, "%s: a session's handler failed", session.peer, exc_info=error)
+            self.log.log(logging.INFO if gone else logging.ERROR, "%s: a session's handler failed", session.peer, cause=error)
             session.exit_nowait(FAILED)
 
         try:

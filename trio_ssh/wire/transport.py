@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DecodeError
-from .codec import Boolean, Bytes16, Name, NameList, Rest, String, Text, Uint32, message
+from .codec import Boolean, Bytes16, Mpint, Name, NameList, Rest, String, Text, Uint32, message
 from .primitives import read_name, read_string, read_uint32, write_name, write_string, write_uint32
 
 
@@ -98,6 +98,39 @@ class KexEcdhInit:
 @message(31)
 class KexEcdhReply:
     """RFC 5656 §4. `signature` is over the exchange hash."""
+
+    host_key: String
+    server_public: String
+    signature: String
+
+
+@message(34)
+class KexDhGexRequest:
+    """RFC 4419 §3: sizes of the group's prime in bits."""
+
+    bits_min: Uint32
+    bits_wanted: Uint32
+    bits_max: Uint32
+
+
+@message(31)
+class KexDhGexGroup:
+    """RFC 4419 §3."""
+
+    prime: Mpint
+    generator: Mpint
+
+
+@message(32)
+class KexDhGexInit:
+    """RFC 4419 §3. As in `KexDhInit`, the share is the mpint's bytes; the field has the name of its like in `KexEcdhInit`."""
+
+    client_public: String
+
+
+@message(33)
+class KexDhGexReply:
+    """RFC 4419 §3; fields as in `KexEcdhReply`."""
 
     host_key: String
     server_public: String

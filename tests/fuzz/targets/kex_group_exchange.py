@@ -1,0 +1,7 @@
+"""Group exchange: each message, both roles."""
+
+from __future__ import annotations
+
+from tests.fuzz.kex_target import kex_target
+
+target, seeds = kex_target(("diffie-hellman-group-exchange-sha256",))
