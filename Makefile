@@ -24,7 +24,7 @@ demo: $(VENV)/.installed-cli
 	$(BIN)/trio-ssh-demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.installed-check
 	$(BIN)/python -m ruff check .

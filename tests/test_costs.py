@@ -172,7 +172,7 @@ async def test_bulk(direction: str, autojump_clock: trio.testing.MockClock):
     assert sender_sends <= 4 * BULK_MIB + HANDFUL  # batches of 256 KiB
     assert receiver_sends <= BULK_MIB + HANDFUL
     assert cost.receives <= 5 * BULK_MIB + 2 * HANDFUL
-    assert cost.steps <= 36 * BULK_MIB + HANDFUL  # both ends; five for a batch's way from a task to another one, and as many for the memory streams
+    assert cost.steps <= 36 * BULK_MIB + HANDFUL  # both ends; five for a batch's way, and as many for the memory streams
     assert cost.tasks <= 1
 
 

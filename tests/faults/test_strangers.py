@@ -188,7 +188,7 @@ async def test_res_03_a_packet_that_never_gets_complete(autojump_clock, role):
     ],
     ids=repr,
 )
-async def test_sm_001_sm_003_sm_004_sm_005_sm_006_sm_007_sm_008_sm_010_sm_012_lines_that_are_no_identification(autojump_clock, line, answer):
+async def test_sm_001_sm_003_sm_004_sm_005_sm_006_sm_007_sm_008_sm_010_sm_012_lines_that_will_not_do(autojump_clock, line, answer):
     """SM-001 to SM-012, to a server: a line of text at most, no packet, and the end."""
     error, received, _, seconds = await meet(Role.SERVER, [line])
     assert isinstance(error, trio_ssh.RemoteProtocolError)

@@ -236,7 +236,9 @@ class End:
         opener, phases = self.parts.opener, self.parts.phases
         answering = bool(self.exchanges) and self.parts.sealer.gate is Gate.OPEN
         phases.received_kexinit(
-            strict=peer.negotiated.strict_kex, method_numbers=inbound_numbers(peer.negotiated.kex, self.role), sequence_number=opener.sequence_number - 1
+            strict=peer.negotiated.strict_kex,
+            method_numbers=inbound_numbers(peer.negotiated.kex, self.role),
+            sequence_number=opener.sequence_number - 1,
         )
         self.skip_next = peer.guess_is_wrong
         if answering:

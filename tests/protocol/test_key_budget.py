@@ -21,7 +21,7 @@ MODE = REPRESENTATIVE_MODES[1]
 
 @pytest.mark.parametrize("cipher", SUPPORTED_CIPHERS)
 def test_pol_06_what_each_cipher_may_carry(cipher):
-    """2^32 blocks of 16 bytes, 1 GiB for chacha20-poly1305 and for blocks of 8 bytes, 2^31 packets; the sequence numbers never wrap under one key."""
+    """2^32 blocks of 16 bytes, 1 GiB for chacha20-poly1305 and for blocks of 8 bytes, 2^31 packets; sequence numbers never wrap."""
     budget = budget_for(cipher, Limits())
     assert budget.soft_bytes == (GIB if cipher.startswith(("chacha", "3des")) else 2**32 * 16)
     assert budget.soft_packets == 2**31
