@@ -29,6 +29,7 @@ WITHOUT_SIGNATURE = {
     *("AuthAttempt", "AuthAttempted", "Authenticator", "ChannelClosed", "ChannelOpened", "ChannelStatistics", "Client", "CompletedProcess"),
     *("Connecting", "ConnectionEnded", "ConnectionOpened", "ExitSignalReport", "HostKeyPolicy", "HostKeyQuestion", "KeyExchangeDone"),
     *("Negotiated", "PeerLacksStrictKex", "PrivateKey", "Process", "PublicKey", "RekeyCause", "ServerSession", "Statistics", "Stderr"),
+    *("ConnectionPair", "RawPeer", "SimulatedListener", "SimulatedStream", "Watch"),
     *("AuthorizedKeys", "Services", "Signer", "TrustAnyHostKey"),
 }
 
@@ -43,6 +44,8 @@ def shown_signature(
         return "", None
     if result is not None and "AsyncIterator[" in result and name.rpartition(".")[2].startswith("open_"):
         result = result.replace("AsyncIterator[", "AbstractAsyncContextManager[")  # the decorator hides it from autodoc
+    elif result is not None and re.match(r"(~?collections\.abc\.)?Iterator\[", result):
+        result = re.sub(r"^(~?collections\.abc\.)?Iterator", "AbstractContextManager", result)
     return aliases_by_name(signature), None if result is None else aliases_by_name(result)
 
 

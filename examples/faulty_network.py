@@ -1,4 +1,4 @@
-"""Try a download that resumes, over a network that breaks: many seeds, hours of simulated time in a second. A seed that fails replays.
+"""Try a download that resumes, over a network that breaks: many seeds, minutes of simulated time each. A seed that fails replays.
 
     python examples/faulty_network.py --seeds 20
     python examples/faulty_network.py --seed 7

@@ -186,6 +186,16 @@ async def test_long_lived(stage: Stage) -> None:
     assert err.endswith("[connection closed]\n")
 
 
+async def test_faulty_network(stage: Stage) -> None:
+    """Every seed comes through, each in its own way, and each in the same way again."""
+    status, out, err = await run_example(stage, "faulty_network", "--seeds", "4")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [f"seed {seed}" for seed in range(4)]
+    assert len({line.partition(":")[2] for line in lines}) > 1
+    assert await run_example(stage, "faulty_network", "--seed", "3") == (0, lines[3] + "\n", "")
+
+
 async def test_rekey_and_statistics(stage: Stage) -> None:
     async with server(stage, shell_commands()) as port:
         words = ("--mebibytes", "8", "--rekey-mebibytes", "2", "--port", str(port), "127.0.0.1")

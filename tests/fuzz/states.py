@@ -18,7 +18,7 @@ from trio_ssh.protocol.role import Role
 from trio_ssh.wire.codec import encode
 from trio_ssh.wire.connection import ChannelOpen, ChannelOpenConfirmation, GlobalRequest
 from trio_ssh.wire.transport import NewKeys, ServiceAccept, ServiceRequest
-from trio_ssh.wire.userauth import PasswordFields, PublicKeyFields, UserauthPkOk, UserauthRequest, UserauthSuccess
+from trio_ssh.wire.userauth import PasswordFields, PublicKeyFields, UserauthFailure, UserauthPkOk, UserauthRequest, UserauthSuccess
 
 Turns = Generator[None, None, None]
 
@@ -158,6 +158,9 @@ def _log_in(peer: Peer, state: State) -> Turns:
     else:
         peer.send(ServiceAccept("ssh-userauth"))
         yield
+        if b"none" in peer.received[-1]:  # it asks for the methods before it asks a person for a password
+            peer.send(UserauthFailure(("password", "publickey"), False))
+            yield
         if state in (State.S5, State.S6):
             return
         peer.send(UserauthSuccess())

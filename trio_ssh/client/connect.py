@@ -168,10 +168,11 @@ class _Block:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._manager = trio.open_nursery()
+        self._nursery: trio.Nursery | None = None
 
     async def enter(self) -> Client:
         connection = self._connection
-        nursery = await self._manager.__aenter__()
+        self._nursery = nursery = await self._manager.__aenter__()
         try:
             nursery.start_soon(connection.run)
             await connection.settled.wait()
@@ -179,9 +180,7 @@ class _Block:
                 await connection.ended.wait()
         except BaseException as error:
             # Cancelled: the connection closes itself, and the nursery must be left by the rules.
-            nursery.cancel_scope.cancel()
-            with single_cause():
-                await self._manager.__aexit__(type(error), error, error.__traceback__)
+            await self._give_up(nursery, error)
             raise
         if connection.mux is None:
             with single_cause():  # out of which comes the exception of a callback, if it was that
@@ -189,11 +188,21 @@ class _Block:
             raise connection.cause or ConnectionLost("the connection was closed")
         return Client(connection, connection.mux)
 
+    async def _give_up(self, nursery: trio.Nursery, error: BaseException) -> None:
+        nursery.cancel_scope.cancel()
+        with single_cause():
+            await self._manager.__aexit__(type(error), error, error.__traceback__)
+
     async def leave(self, exc: BaseException | None) -> None:
         """Every shield in here has a deadline: `Connection.run` flushes for one second at most."""
+        assert self._nursery is not None
         self._connection.end(None)
-        with trio.move_on_after(self._connection.limits.close_seconds, shield=True):
-            await self._connection.ended.wait()
+        try:
+            with trio.move_on_after(self._connection.limits.close_seconds, shield=True):
+                await self._connection.ended.wait()
+        except BaseException as error:  # Ctrl-C can come at any step, also at this one
+            await self._give_up(self._nursery, error)
+            raise
         try:
             await self._manager.__aexit__(None, None, None)
         except BaseExceptionGroup as group:

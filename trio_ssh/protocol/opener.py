@@ -237,6 +237,8 @@ class Opener:
         return min(PACKETS_PER_BATCH, left)
 
     def _overdrawn(self) -> RemoteProtocolError:
+        if self._budget is UNLIMITED:
+            return RemoteProtocolError("the peer has sent as many packets before the first keys as there are sequence numbers")
         return RemoteProtocolError("the peer goes on under keys that are used up, without agreeing on fresh ones", reason=3)
 
     def _settle(self, packets: int, size: int) -> None:

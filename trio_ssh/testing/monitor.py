@@ -51,21 +51,21 @@ class ProtocolMonitor:
     """
 
     role: Role
-    authenticated: bool = False
-    _recent: deque[str] = attrs.field(factory=lambda: deque(maxlen=REMEMBERED))
+    authenticated: bool = attrs.field(default=False, init=False)
+    _recent: deque[str] = attrs.field(factory=lambda: deque(maxlen=REMEMBERED), init=False)
     _channels: ChannelLedger = attrs.field(init=False)
-    _keys: deque[object] = attrs.field(factory=lambda: deque(maxlen=KEYS_REMEMBERED))
-    _sequence_number: int | None = None
+    _keys: deque[object] = attrs.field(factory=lambda: deque(maxlen=KEYS_REMEMBERED), init=False)
+    _sequence_number: int | None = attrs.field(default=None, init=False)
     """Of the packet sealed last under the present key."""
-    _newkeys_sent: bool = False
-    _newkeys_received: bool = False
-    _in_our_kex: bool = False
+    _newkeys_sent: bool = attrs.field(default=False, init=False)
+    _newkeys_received: bool = attrs.field(default=False, init=False)
+    _in_our_kex: bool = attrs.field(default=False, init=False)
     """Our KEXINIT is out, our NEWKEYS is not."""
-    _owes_kex: bool = False
+    _owes_kex: bool = attrs.field(default=False, init=False)
     """The peer's KEXINIT has come, and our NEWKEYS has not left since."""
-    _strict: bool = False
-    _disconnected: bool = False
-    _successes: int = 0
+    _strict: bool = attrs.field(default=False, init=False)
+    _disconnected: bool = attrs.field(default=False, init=False)
+    _successes: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._channels = ChannelLedger(self._breach)

@@ -107,15 +107,15 @@ async def open_server(
     stream: trio.abc.Stream,
     *,
     limits: Limits | None = None,
-    algorithms: Algorithms = QUICK,
+    algorithms: Algorithms | None = None,
     authenticate: Authenticator | Decide | None = None,
     seed: int = 0,
     hang_seconds: float = HANG_SECONDS,
 ) -> AsyncIterator[ConnectionPair]:
     """The library's server on `stream`, for a client of the test's own, such as a `RawPeer`. Its key is the stage's `HOST_KEY`.
 
-    `authenticate` takes the stage's `USER_KEY` unless it is given. Behind the block the server's tasks are gone, or `trio.TooSlowError`
-    is raised; a breach of an invariant raises `InvariantBroken`. Failures carry the note ``seed=...``.
+    `authenticate` takes the stage's `USER_KEY` unless it is given; `algorithms` default to `QUICK`. Behind the block the server's tasks
+    are gone, or `trio.TooSlowError` is raised; a breach of an invariant raises `InvariantBroken`. Failures carry the note ``seed=...``.
     """
     pair = ConnectionPair()
     policy = authenticate if authenticate is not None else AuthorizedKeys.of([USER_KEY.public_key])
@@ -129,7 +129,7 @@ async def open_server(
                     host_keys=[HOST_KEY],
                     authenticate=policy,
                     limits=limits,
-                    algorithms=algorithms,
+                    algorithms=algorithms or QUICK,
                     observer=partial(pair.observe, pair.server_events),
                 )
         except SSHError as error:
@@ -176,7 +176,7 @@ async def open_connection_pair(
     network: SimulatedNetwork | None = None,
     streams: Streams | None = None,
     limits: Limits | tuple[Limits | None, Limits | None] | None = None,
-    algorithms: Algorithms | tuple[Algorithms, Algorithms] = QUICK,
+    algorithms: Algorithms | tuple[Algorithms, Algorithms] | None = None,
     authenticate: Authenticator | Decide | None = None,
     credentials: Sequence[Credential] | None = None,
     leaves_channels: bool = False,
@@ -184,15 +184,15 @@ async def open_connection_pair(
 ) -> AsyncIterator[ConnectionPair]:
     """A client that is logged in to a server which serves `handler`, over a connection of `network` or over `streams`.
 
-    `limits` and `algorithms` are for both ends, or a pair: the client's, the server's. The client's `credentials` default to the stage's
-    `USER_KEY`, which `authenticate` takes by default. Behind the block everything of the connection has ended: the server's tasks
-    (else `trio.TooSlowError`), every channel unless `leaves_channels` (`SomethingLeft`), both simulated streams. Both ends are watched by a
-    `ProtocolMonitor` (`InvariantBroken`). Failures carry the note ``seed=...`` of the network.
+    `limits` and `algorithms` (default: `QUICK`) are for both ends, or a pair: the client's, the server's. The client's `credentials`
+    default to the stage's `USER_KEY`, which `authenticate` takes by default. Behind the block everything of the connection has ended: the
+    server's tasks (else `trio.TooSlowError`), every channel unless `leaves_channels` (`SomethingLeft`), both simulated streams. Both ends
+    are watched by a `ProtocolMonitor` (`InvariantBroken`). Failures carry the note ``seed=...`` of the network.
     """
     network = network or SimulatedNetwork()
     client_stream, server_stream = streams or network.stream_pair()
     client_limits, server_limits = of_each(limits)
-    client_algorithms, server_algorithms = of_each(algorithms)
+    client_algorithms, server_algorithms = of_each(algorithms or QUICK)
     serving = open_server(
         handler,
         server_stream,

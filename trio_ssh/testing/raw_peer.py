@@ -57,8 +57,9 @@ def send_as_it_is(payload: bytes) -> Iterable[bytes]:
 
 @attrs.define(eq=False)
 class RawPeer:
-    """`log_in` goes the usual way up to the connection protocol; `send`, `send_bytes`, `send_forged` and `receive` go any other.
+    """``RawPeer(stream, role)``, with `line`, `host_key`, `algorithms` and `twist` as keywords; `raw_client` and `raw_server` make one.
 
+    `log_in` goes the usual way up to the connection protocol; `send`, `send_bytes`, `send_forged` and `receive` go any other.
     Between the two lie the steps of the usual way, each to be had alone: `identify`, `send_kexinit`, `method`, `send_newkeys`,
     `take_newkeys`; `exchange_keys` for one whole exchange, the first or a rekey. `twist` changes what every step says.
     """

@@ -28,8 +28,8 @@ from .monitor import InvariantBroken, ProtocolMonitor
 class Watch:
     """What `watched` gives: the breaches found so far, in order, and a monitor for each end that lives."""
 
-    breaches: list[InvariantBroken | DecodeError] = attrs.field(factory=list)
-    _monitors: list[weakref.ref[ProtocolMonitor]] = attrs.field(factory=list)
+    breaches: list[InvariantBroken | DecodeError] = attrs.field(factory=list, init=False)
+    _monitors: list[weakref.ref[ProtocolMonitor]] = attrs.field(factory=list, init=False)
 
     @property
     def monitors(self) -> list[ProtocolMonitor]:
