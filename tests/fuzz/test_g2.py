@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import trio
 
+import trio_ssh
 from tests.fuzz import frames, g2
+from tests.fuzz.draws import ED25519_BLOB
 from tests.fuzz.mutations import mutations
 from tests.strategies import MESSAGES, UINT32, WITH_LENGTH
 from trio_ssh.wire.connection import ChannelOpen
@@ -33,6 +35,10 @@ async def test_g2_asr_02_mutated_frames(part):
 
 
 # -- that it does what it says -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_that_is_drawn_is_one():
+    assert trio_ssh.PublicKey.from_blob(ED25519_BLOB).bits == 256
 
 
 def test_an_instance_is_made_again_from_its_seed():

@@ -78,6 +78,12 @@ def connections_alive() -> int:
     return sum(isinstance(thing, Connection) for thing in gc.get_objects())
 
 
+def objects_alive() -> int:
+    """Of any kind that may hold others: where resident memory is the allocator's affair, these are ours."""
+    gc.collect()
+    return len(gc.get_objects())
+
+
 @attrs.define
 class Memory:
     """Resident bytes over something that counts up: handshakes, seconds."""

@@ -6,9 +6,11 @@ import trio
 from trio.testing import MockClock
 
 from tests import pairs
-from tests.soak.findings import Deadline, Findings, Memory, connections_alive, reason
+from tests.soak.findings import Deadline, Findings, Memory, connections_alive, objects_alive, reason
 
 SAMPLES = 60
+WARM = 20
+"""Handshakes before the first look: what is made at the first use, and kept, is no leak."""
 SLOPE_MAX = 256
 """Bytes a handshake, over the second half: what one left behind would cost is a hundred times that."""
 GROWTH_MAX = 1 << 20
@@ -19,10 +21,10 @@ def run(seconds: float, seed: int) -> Findings:
     findings = Findings("handshakes (RES-32)")
     deadline = Deadline(seconds)
     memory = Memory()
-    done = 0
+    done = objects = 0
 
     async def main() -> None:
-        nonlocal done
+        nonlocal done, objects
         tasks = trio.lowlevel.current_statistics().tasks_living
         while not deadline.is_over and not findings.hopeless:
             try:
@@ -32,6 +34,8 @@ def run(seconds: float, seed: int) -> Findings:
             except Exception as error:
                 findings.failed(f"handshake {done}: {reason(error)}")
             done += 1
+            if done == WARM:
+                objects = objects_alive()
             if deadline.passed > len(memory.samples) * seconds / SAMPLES:
                 memory.sample(done)
         left = trio.lowlevel.current_statistics().tasks_living - tasks
@@ -41,6 +45,11 @@ def run(seconds: float, seed: int) -> Findings:
     trio.run(main, clock=MockClock(autojump_threshold=0))
     findings.facts["handshakes"] = f"{done}, {deadline.passed / max(done, 1) * 1000:.2f} ms each, both ends"
     findings.facts["resident memory"] = f"{memory.quarters}; {memory.slope:+.1f} bytes a handshake over the second half"
+    if done > WARM:
+        objects = objects_alive() - objects
+        findings.facts["objects left over"] = objects
+        if objects > 1000 + done / 20:
+            findings.failed(f"{objects} objects were left over")
     if memory.slope > SLOPE_MAX and memory.growth > GROWTH_MAX:
         findings.failed(f"memory grows by {memory.slope:.0f} bytes a handshake")
     if alive := connections_alive():

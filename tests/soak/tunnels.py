@@ -16,7 +16,7 @@ import trio
 
 import trio_ssh
 from tests import pairs
-from tests.soak.findings import Deadline, Findings, Memory, connections_alive, reason
+from tests.soak.findings import Deadline, Findings, Memory, connections_alive, objects_alive, reason
 from tests.soak.proxy import FaultyProxy
 from tests.support import holdings, leaks_since
 
@@ -29,6 +29,7 @@ BLOCK = pairs.pattern(4 << 20)
 MIB = 1 << 20
 GROWTH_MAX = 24 * MIB
 """From the middle to the end: channels and buffers come and go. One channel that stayed would cost its window each time."""
+LONG_ENOUGH_FOR_A_SLOPE = 600
 TYPED = (trio_ssh.SSHError, trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 
@@ -165,20 +166,34 @@ def run(seconds: float, seed: int) -> Findings:
                 await proxy.misbehave(nursery, BLACK_HOLE_SECONDS)
             await trio.sleep(1)
 
+    trio.run(warm_up)
+    objects = objects_alive()
     trio.run(main)
     counts = tunnels.counts
+    objects = objects_alive() - objects
     findings.facts["channels"] = f"{counts['channels']}, {CONNECTIONS * CHANNELS_EACH} at once on {CONNECTIONS} connections"
     findings.facts["bytes"] = f"{counts['bytes'] / MIB:.0f} MiB there and back, mismatches {counts['mismatches']}"
     findings.facts["rekeys"] = f"{counts['rekeys']}, as both ends have counted them"
     findings.facts["lost and dialled again"] = counts["reconnected"]
-    findings.facts["resident memory"] = f"{memory.quarters}; {memory.slope * 3600 / MIB:+.0f} MiB an hour over the second half"
+    hourly = f" ({memory.slope * 3600 / MIB:+.0f} MiB an hour)" if seconds >= LONG_ENOUGH_FOR_A_SLOPE else ""
+    findings.facts["resident memory"] = f"{memory.quarters}, {memory.growth / MIB:+.1f} MiB from the middle on{hourly}"
     if memory.growth > GROWTH_MAX:
         findings.failed(f"memory grew by {memory.growth / MIB:.1f} MiB from the middle on")
+    findings.facts["objects left over"] = objects
+    if objects > 1000 + counts["channels"] / 20:
+        findings.failed(f"{objects} objects were left over")
     if leaks := leaks_since(before, 3):
         findings.failed(f"left behind: {', '.join(leaks)}")
     if alive := connections_alive():
         findings.failed(f"{alive} connections are still referred to")
     return findings
+
+
+async def warm_up() -> None:
+    """What is made at the first use, and kept, is no leak."""
+    async with pairs.connected() as ends:
+        await pairs.check_works(ends.client)
+        await ends.client.rekey()
 
 
 async def serve(observer: trio_ssh.Observer, *, task_status: trio.TaskStatus[list[trio.SocketListener]]) -> None:

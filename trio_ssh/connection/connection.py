@@ -8,6 +8,7 @@ DISCONNECT leaves if one is due, and the writer, which alone must not be cut off
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -33,6 +34,7 @@ from .transport import Transport
 from .writer import write_outbox
 
 FLUSH_SECONDS = 1.0
+REKEYS_REMEMBERED = 10_000
 
 _log = logging.getLogger("trio_ssh.connection")
 
@@ -57,7 +59,8 @@ class Connection:
     _stopping: trio.Event = attrs.field(factory=trio.Event)
     _login: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _parts: Parts | None = None
-    _rekeys: list[RekeyCause] = attrs.field(factory=list)
+    _rekeys: deque[RekeyCause] = attrs.field(factory=lambda: deque(maxlen=REKEYS_REMEMBERED))
+    _rekeys_done: int = 0
 
     @property
     def role(self) -> Role:
@@ -257,6 +260,7 @@ class Connection:
             packets_received=parts.opener.packets_opened,
             bytes_waiting=parts.transport.bytes_waiting,
             rekeys=tuple(self._rekeys),
+            rekeys_done=self._rekeys_done,
             channels=tuple(
                 ChannelStatistics(
                     number=channel.number,
@@ -273,5 +277,6 @@ class Connection:
         """Every key exchange is counted; the rest is for the observer."""
         if isinstance(event, KeyExchangeDone) and event.cause is not RekeyCause.FIRST:
             self._rekeys.append(event.cause)
+            self._rekeys_done += 1
         if self.observer is not None:
             self.observer(event)

@@ -18,7 +18,9 @@ class Statistics:
     bytes_waiting: int
     """Sealed or held back, and not given to the stream yet."""
     rekeys: tuple[RekeyCause, ...]
-    """Why each key exchange behind the first began."""
+    """Why each key exchange behind the first began; of very many the last 10,000."""
+    rekeys_done: int
+    """How many there were in all."""
     channels: tuple[ChannelStatistics, ...]
 
 
