@@ -8,7 +8,6 @@ DISCONNECT leaves if one is due, and the writer, which alone must not be cut off
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -29,12 +28,11 @@ from .mux import Mux
 from .parts import Parts
 from .sides import ClientSide, ServerSide
 from .sockets import close_at_once, unacknowledged
-from .statistics import ChannelStatistics, Statistics
+from .statistics import ChannelStatistics, RekeyHistory, Statistics
 from .transport import Transport
 from .writer import write_outbox
 
 FLUSH_SECONDS = 1.0
-REKEYS_REMEMBERED = 10_000
 
 _log = logging.getLogger("trio_ssh.connection")
 
@@ -59,8 +57,7 @@ class Connection:
     _stopping: trio.Event = attrs.field(factory=trio.Event)
     _login: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _parts: Parts | None = None
-    _rekeys: deque[RekeyCause] = attrs.field(factory=lambda: deque(maxlen=REKEYS_REMEMBERED))
-    _rekeys_done: int = 0
+    _rekeys: RekeyHistory = attrs.field(factory=RekeyHistory)
 
     @property
     def role(self) -> Role:
@@ -259,8 +256,8 @@ class Connection:
             packets_sent=parts.transport.packets_sent,
             packets_received=parts.opener.packets_opened,
             bytes_waiting=parts.transport.bytes_waiting,
-            rekeys=tuple(self._rekeys),
-            rekeys_done=self._rekeys_done,
+            rekeys=tuple(self._rekeys.causes),
+            rekeys_done=self._rekeys.done,
             channels=tuple(
                 ChannelStatistics(
                     number=channel.number,
@@ -276,7 +273,6 @@ class Connection:
     def note(self, event: Event) -> None:
         """Every key exchange is counted; the rest is for the observer."""
         if isinstance(event, KeyExchangeDone) and event.cause is not RekeyCause.FIRST:
-            self._rekeys.append(event.cause)
-            self._rekeys_done += 1
+            self._rekeys.note(event.cause)
         if self.observer is not None:
             self.observer(event)

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import attrs
 
 from .events import RekeyCause
+
+
+REKEYS_REMEMBERED = 10_000
+
+
+@attrs.define(eq=False)
+class RekeyHistory:
+    """Why the last exchanges began, and how many there were: a connection lives long, and its memory has a bound."""
+
+    causes: deque[RekeyCause] = attrs.field(factory=lambda: deque(maxlen=REKEYS_REMEMBERED))
+    done: int = 0
+
+    def note(self, cause: RekeyCause) -> None:
+        self.causes.append(cause)
+        self.done += 1
 
 
 @attrs.frozen(kw_only=True)
