@@ -254,5 +254,5 @@ async def test_res_21_rekey_out_bytes(autojump_clock):
         await wait_all_tasks_blocked()
         assert raw.numbers.count(M.CHANNEL_FAILURE) == 0
         await raw.drain()
-        assert trio.current_time() <= 51
+        assert trio.current_time() <= 54  # from when our KEXINIT has left, which is looked at 16 times in that while
     assert isinstance(ends.server_cause, trio_ssh.RemoteProtocolError)

@@ -128,7 +128,7 @@ async def test_sm_160_unimplemented_for_our_rekey_kexinit(autojump_clock, role):
         payloads = await raw.drain()
         assert [payload[0] for payload in payloads] == [M.DISCONNECT]
         assert payloads[0][1:5] == bytes([0, 0, 0, 3])
-        assert trio.current_time() - started == pytest.approx(60, abs=1.1)
+        assert 60 <= trio.current_time() - started <= 65  # what had come buys a little time for a slow link
         await victim.check_cause(trio_ssh.RemoteProtocolError)
 
 

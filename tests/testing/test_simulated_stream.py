@@ -214,6 +214,8 @@ async def test_cut_behind_byte_k(autojump_clock):
     await expect_reset(one.receive_some)
     assert trio.current_time() == 0
     await other.send_all(b"does not know yet")
+    await trio.sleep(1)
+    await expect_reset(one.receive_some)
     assert len(await other.receive_some()) == 100
     await expect_reset(other.receive_some)
     await expect_reset(other.send_all, b"x")

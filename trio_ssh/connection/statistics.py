@@ -8,7 +8,6 @@ import attrs
 
 from .events import RekeyCause
 
-
 REKEYS_REMEMBERED = 10_000
 
 

@@ -180,7 +180,8 @@ class Pipe:
             self._give_times(now)
 
     def lose_what_is_on_its_way(self, now: float) -> None:
-        """Only what has arrived is kept: the connection is gone."""
+        """Only what has arrived is kept, and nothing arrives any more: the connection is gone."""
+        self._holds.add("cut")
         self._drop_times(now)
         del self._data[self._arrived - self.taken :]
         self.poke()
