@@ -54,7 +54,14 @@ def test_ended_by_a_signal(place):
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["-o", "RekeyLimit=256K"], ["-c", "chacha20-poly1305@openssh.com"], ["-m", "hmac-sha2-512", "-c", "aes256-ctr"]]
+    "options",
+    [
+        [],
+        ["-o", "RekeyLimit=256K"],
+        ["-c", "chacha20-poly1305@openssh.com"],
+        ["-m", "hmac-sha2-512-etm@openssh.com", "-c", "aes256-ctr"],
+        ["-C"],
+    ],
 )
 def test_bulk_both_ways(place, options):
     command = tool("ssh", "-p", str(place.port), "-i", str(place.home.user_key), *options, "127.0.0.1", "cat")

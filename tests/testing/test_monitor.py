@@ -259,7 +259,7 @@ def test_the_text_of_a_breach_shows_what_went_before():
 # -- on live connections ---------------------------------------------------------------------------------------------------------------
 
 
-async def test_every_test_is_watched(autojump_clock):
+async def test_asr_12_every_test_is_watched(autojump_clock):
     """conftest.py has put a tap in place; what pairs and servers do by themselves comes on top of it."""
     assert TAP.get() is not None
     with testing.watched() as watch:

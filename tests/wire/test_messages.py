@@ -147,8 +147,7 @@ def test_values_that_do_not_fit_are_refused():
 
 # The tables ----------------------------------------------------------------------------------------------------------------------------
 
-# Number -> the names of the RFCs' messages, method-specific ones included. RFC 8308's NEWCOMPRESS (8) and group exchange (RFC 4419) are
-# not spoken here.
+# Number -> the names of the RFCs' messages, method-specific ones included. RFC 8308's NEWCOMPRESS (8) is not spoken here.
 ASSIGNED = {
     # RFC 4253 §12
     1: ["SSH_MSG_DISCONNECT"],
@@ -163,7 +162,11 @@ ASSIGNED = {
     21: ["SSH_MSG_NEWKEYS"],
     # RFC 4253 §8, RFC 5656 §7.1
     30: ["SSH_MSG_KEXDH_INIT", "SSH_MSG_KEX_ECDH_INIT"],
-    31: ["SSH_MSG_KEXDH_REPLY", "SSH_MSG_KEX_ECDH_REPLY"],
+    31: ["SSH_MSG_KEXDH_REPLY", "SSH_MSG_KEX_ECDH_REPLY", "SSH_MSG_KEX_DH_GEX_GROUP"],
+    # RFC 4419 §5
+    32: ["SSH_MSG_KEX_DH_GEX_INIT"],
+    33: ["SSH_MSG_KEX_DH_GEX_REPLY"],
+    34: ["SSH_MSG_KEX_DH_GEX_REQUEST"],
     # RFC 4252 §6, §7, §8, RFC 4256 §5
     50: ["SSH_MSG_USERAUTH_REQUEST"],
     51: ["SSH_MSG_USERAUTH_FAILURE"],

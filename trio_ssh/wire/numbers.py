@@ -18,7 +18,10 @@ class MessageNumber(IntEnum):
     KEXINIT = 20
     NEWKEYS = 21
     KEX_INIT = 30  # KEXDH_INIT, KEX_ECDH_INIT: the first message of the chosen method
-    KEX_REPLY = 31
+    KEX_REPLY = 31  # in group exchange (RFC 4419 §5) GROUP, with the three that follow
+    KEX_DH_GEX_INIT = 32
+    KEX_DH_GEX_REPLY = 33
+    KEX_DH_GEX_REQUEST = 34
     USERAUTH_REQUEST = 50
     USERAUTH_FAILURE = 51
     USERAUTH_SUCCESS = 52
