@@ -6,11 +6,10 @@ Streams raise trio's ``ClosedResourceError``, ``BrokenResourceError`` (``__cause
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 TEXT_BYTES_MAX = 1024
 
@@ -90,15 +89,20 @@ class CryptographyFailed(SSHError):
         super().__init__(f"cryptography failed while {doing}: {type(error).__name__}: {printable(str(error), 200)}")
 
 
-@contextmanager
-def failing_as(doing: str) -> Iterator[None]:
-    """What goes wrong in the block, and is no `SSHError`, is a `CryptographyFailed`. Cancellations pass."""
-    try:
-        yield
-    except SSHError:
-        raise
-    except Exception as error:
-        raise CryptographyFailed(doing, error) from error
+class failing_as:  # it reads as the statement that it is: a class costs a third of a generator's context manager
+    """``with failing_as("signing"):`` what goes wrong in the block, and is no `SSHError`, is a `CryptographyFailed`. Cancellations pass."""
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, SSHError):
+            raise CryptographyFailed(self._doing, error) from error
 
 
 class NegotiationError(SSHError):

@@ -9,8 +9,9 @@ it takes on a slow link, up to what a peer can have had under way.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Protocol, TypeVar
 
 import attrs
 import trio
@@ -26,24 +27,84 @@ UNDER_WAY_BYTES_MAX = 1 << 20
 LOOKS = 16  # so many times in the time allowed, while our KEXINIT is on its way out
 
 
+class Patience(Protocol):
+    """A deadline for the peer, which our own waiting does not count towards: ``with`` it around, `wait` within.
+
+    Raises `RemoteProtocolError` when the time is over.
+    """
+
+    def __enter__(self) -> Patience: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool | None: ...
+
+    async def wait(self, receive: Callable[[], Awaitable[T]]) -> T:
+        """``await receive()``."""
+
+    def suspended(self) -> AbstractContextManager[None]:
+        """What happens in the block takes our time, not the peer's."""
+
+
+class Strict:
+    """So many seconds in all; one cancel scope for the whole of it."""
+
+    __slots__ = ("_reason", "_scope", "_seconds", "_what")
+
+    def __init__(self, seconds: float, what: str, reason: int | None = DisconnectReason.KEY_EXCHANGE_FAILED) -> None:
+        """`reason` is what the peer is told when the time is over."""
+        self._seconds, self._what, self._reason = seconds, what, reason
+        self._scope = trio.CancelScope(deadline=trio.current_time() + seconds)
+
+    def __enter__(self) -> Strict:
+        self._scope.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool | None:
+        passed = self._scope.__exit__(kind, error, traceback)
+        if self._scope.cancelled_caught:
+            raise too_slow(self._what, self._seconds, self._reason)
+        return passed
+
+    async def wait(self, receive: Callable[[], Awaitable[T]]) -> T:
+        """See `Patience.wait`."""
+        return await receive()
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """See `Patience.suspended`."""
+        left = self._scope.deadline - trio.current_time()
+        self._scope.deadline = float("inf")
+        try:
+            yield
+        finally:
+            self._scope.deadline = trio.current_time() + left
+
+
+def too_slow(what: str, seconds: float, reason: int | None) -> RemoteProtocolError:
+    return RemoteProtocolError(f"the peer did not {what} within {seconds:g} s", reason=reason)
+
+
 @attrs.define(eq=False)
-class Patience:
-    """A deadline for the peer, which our own waiting does not count towards. `reason` is what the peer is told when it is over."""
+class Lenient:
+    """For a rekey: `progress` buys time."""
 
     seconds: float
     what: str
-    reason: int | None = DisconnectReason.KEY_EXCHANGE_FAILED
-    progress: Progress | None = None
-    """None: nothing buys time."""
+    progress: Progress
     _deadline: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._deadline = trio.current_time() + self.seconds
 
+    def __enter__(self) -> Lenient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        pass
+
     async def wait(self, receive: Callable[[], Awaitable[T]]) -> T:
-        """``await receive()``. Raises `RemoteProtocolError` when the time is over."""
+        """See `Patience.wait`."""
         while True:
-            leaving = self.progress is not None and self.progress.leaving()
+            leaving = self.progress.leaving()
             look_at = trio.current_time() + self.seconds / LOOKS if leaving else self._deadline
             with trio.move_on_at(min(look_at, self._deadline)):
                 return await receive()
@@ -51,17 +112,16 @@ class Patience:
 
     def _look_again(self, leaving: bool) -> None:
         now = trio.current_time()
-        if self.progress is not None:
-            if leaving and self.progress.has_moved():
-                self._deadline = now + self.seconds
-            elif now >= self._deadline:
-                self._deadline += self.progress.seconds_bought()
+        if leaving and self.progress.has_moved():
+            self._deadline = now + self.seconds
+        elif now >= self._deadline:
+            self._deadline += self.progress.seconds_bought()
         if now >= self._deadline:
-            raise RemoteProtocolError(f"the peer did not {self.what} within {self.seconds:g} s", reason=self.reason)
+            raise too_slow(self.what, self.seconds, DisconnectReason.KEY_EXCHANGE_FAILED)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """What happens in the block takes our time, not the peer's."""
+        """See `Patience.suspended`."""
         started = trio.current_time()
         try:
             yield

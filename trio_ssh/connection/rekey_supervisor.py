@@ -50,7 +50,7 @@ from ..protocol.phases import PhaseTracker
 from ..protocol.role import Role
 from ..protocol.sealer import Gate
 from .events import ConnectionOpened, KeyExchangeDone, Observer, PeerLacksStrictKex, RekeyCause
-from .patience import Patience, Progress
+from .patience import Lenient, Patience, Progress, Strict
 from .slow_maths import run_in_turn
 from .transport import Transport, lost
 
@@ -140,7 +140,8 @@ class RekeySupervisor:
         ours = self._send_kexinit() if self.negotiator.role is Role.CLIENT else b""
         self._guess()
         # Who has not spoken SSH yet is not answered in it.
-        peer = await self._expect(Identification, Patience(self.limits.identification_seconds, "identify itself", reason=None))
+        with Strict(self.limits.identification_seconds, "identify itself", reason=None):
+            peer = await self._expect(Identification)
         self.state.peer_line = peer.line
         self.observer(ConnectionOpened(self.negotiator.role, peer.software))
         await self._exchange(RekeyCause.FIRST, ours, None)
@@ -224,18 +225,18 @@ class RekeySupervisor:
         """
         started = trio.current_time()
         ours = ours or self._send_kexinit()
-        patience = self._patience(cause)
-        if peer is None:
-            peer = await self._expect(PeerKexInit, patience)
-        negotiated = peer.negotiated
-        transcript = self._transcript(ours, peer.payload)
-        if self.negotiator.role is Role.CLIENT:
-            new = await self._exchange_as_client(transcript, peer, patience)
-        else:
-            new = await self._exchange_as_server(transcript, negotiated, patience)
-        with failing_as("making keys"):
-            self._install(new)
-        await self._expect(Turn, patience)
+        with self._patience(cause) as patience:
+            if peer is None:
+                peer = await self._expect(PeerKexInit, patience)
+            negotiated = peer.negotiated
+            transcript = self._transcript(ours, peer.payload)
+            if self.negotiator.role is Role.CLIENT:
+                new = await self._exchange_as_client(transcript, peer, patience)
+            else:
+                new = await self._exchange_as_server(transcript, negotiated, patience)
+            with failing_as("making keys"):
+                self._install(new)
+            await self._expect(Turn, patience)
         state = self.state
         state.generation_complete = state.generation
         state.fresh_until = trio.current_time() + self.limits.rekey_seconds
@@ -246,8 +247,8 @@ class RekeySupervisor:
 
     def _patience(self, cause: RekeyCause) -> Patience:
         if cause is RekeyCause.FIRST:
-            return Patience(self.limits.kex_seconds, FINISH)
-        return Patience(self.limits.rekey_answer_seconds, FINISH, progress=Progress(self.transport, self.bytes_received))
+            return Strict(self.limits.kex_seconds, FINISH)
+        return Lenient(self.limits.rekey_answer_seconds, FINISH, Progress(self.transport, self.bytes_received))
 
     def _send_kexinit(self) -> bytes:
         first = self.state.session_id is None

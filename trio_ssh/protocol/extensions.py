@@ -8,6 +8,7 @@ the server knows for whom it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from ..errors import DecodeError
 from ..wire.codec import decode, encode
@@ -29,7 +30,8 @@ def read_ext_info(payload: bytes, limits: Limits) -> dict[str, bytes]:
     return extensions
 
 
-def extensions_of_server(signature_algorithms: Sequence[str]) -> bytes:
+@lru_cache(16)
+def extensions_of_server(signature_algorithms: tuple[str, ...]) -> bytes:
     """The payload of the EXT_INFO a server sends as its first packet under the first keys (RFC 8308 §2.4)."""
     return _payload({SERVER_SIGNATURES: ",".join(signature_algorithms).encode("ascii"), PING: b"0"})
 
@@ -39,6 +41,7 @@ def extensions_of_server_in_auth(signature_algorithms: Sequence[str]) -> bytes:
     return _payload({SERVER_SIGNATURES: ",".join(signature_algorithms).encode("ascii")})
 
 
+@lru_cache(1)
 def extensions_of_client() -> bytes:
     """The payload of a client's EXT_INFO: we take the server's second one."""
     return _payload({IN_AUTH: b"0"})
