@@ -183,6 +183,14 @@ def test_sm_043_duplicate_names():
     assert receive(kexinit(kex_algorithms=(names[1], names[1], names[0], names[1]))).negotiated.kex == names[1]
 
 
+def test_sm_042_names_as_long_as_the_limit_says():
+    payload = encode(kexinit(kex_algorithms=("12345678", "1234")))
+    assert read_kexinit(payload, Limits()).kex_algorithms == ("12345678", "1234")
+    with pytest.raises(DecodeError, match="more than 7 bytes") as refusal:
+        read_kexinit(payload, Limits(kexinit_name_bytes=7))
+    assert refusal.value.reason == 2
+
+
 def numbered(count: int, size: int) -> tuple[str, ...]:
     """`count` names of `size` characters."""
     return tuple(f"{n:0{size}}" for n in range(count))

@@ -217,7 +217,7 @@ class _Server:
             try:
                 # What ends it is held against its source while it still has its place: so this comes before the place is left.
                 with containing(report):
-                    peer = peer_name(stream)
+                    peer = peer_name(stream) or peer
                     if place.wait_seconds:
                         await trio.sleep(place.wait_seconds)
                     if self.own_sockets and isinstance(stream, trio.SocketStream):
@@ -233,6 +233,7 @@ class _Server:
         """Until it ends. `place` is left when somebody is logged in; `conduct` is told of what happens before."""
         options = self.options
         peer = peer_name(stream)
+        shown = peer or "a peer"
         policy, observer = (self.policy, options.observer) if conduct is None else conduct.watched(self.policy, options.observer)
         with single_cause():
             async with trio.open_nursery() as nursery:
@@ -243,7 +244,7 @@ class _Server:
                 def on_login(username: str) -> None:
                     if place is not None:
                         place.leave()
-                    self.log.info("%s: %s is logged in", peer, printable(username))
+                    self.log.info("%s: %s is logged in", shown, printable(username))
 
                 side = ServerSide(
                     host_keys=self.host_keys,
@@ -259,7 +260,7 @@ class _Server:
                 nursery.cancel_scope.cancel()
         if connection.mux is None and connection.cause is not None:
             raise connection.cause
-        self.log.info("%s: ended: %s", peer, connection.cause or "closed by us")
+        self.log.info("%s: ended: %s", shown, connection.cause or "closed by us")
 
     def _begin_session(self, nursery: trio.Nursery, connection: Connection, incoming: IncomingChannel) -> None:
         """Accept the channel; its handler starts when the client has said what it wants."""
