@@ -41,7 +41,7 @@ PACKETS = {
     "SM-029": "packets replayed, deleted or swapped on the way: nothing is delivered",
     "SM-030": "segments of one byte, or of ten thousand packets: taken",
     "SM-031": "compressed where nothing was agreed on, damaged or bomb-like compressed payloads: DISCONNECT 6",
-    "SM-032": "IGNORE, DEBUG and UNIMPLEMENTED without end behind the login: taken, at no cost in memory, and no sign of life",
+    "SM-032": "IGNORE, DEBUG and UNIMPLEMENTED without end behind the login: taken, at no cost in memory",
     "SM-033": "IGNORE or DEBUG whose strings are longer than their packet: DISCONNECT 2",
 }
 
