@@ -12,7 +12,7 @@ import pytest
 from tests.crypto.packets import COMBINATIONS, open_packet, padded_packet, seal
 from tests.protocol.ends import changed
 from trio_ssh.crypto.kex import KEX
-from trio_ssh.crypto.suites import SUPPORTED_KEX
+from trio_ssh.crypto.suites import supported_kex
 from trio_ssh.errors import DecodeError, IntegrityError, KeyExchangeError, LocalProtocolError
 from trio_ssh.keys.key import PrivateKey
 from trio_ssh.keys.signature import DEFAULT_HOST_KEY_ALGORITHMS, KEY_TYPE_OF_ALGORITHM
@@ -58,7 +58,7 @@ def negotiated(kex: str = FAST_KEX, host_key: str = "ssh-ed25519", cipher: str =
     )
 
 
-TWO_MESSAGES = [name for name in SUPPORTED_KEX if not is_group_exchange(name)]
+TWO_MESSAGES = [name for name in supported_kex() if not is_group_exchange(name)]
 
 
 def exchange(agreed: Negotiated, host_key: PrivateKey | None = None) -> tuple[ExpectNewKeys, ExpectNewKeys]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.ends import changed
 from tests.strategies import name_lists
-from trio_ssh.crypto.suites import SUPPORTED_CIPHERS, SUPPORTED_KEX, SUPPORTED_MACS, is_aead
+from trio_ssh.crypto.suites import is_aead, supported_ciphers, supported_kex, supported_macs
 from trio_ssh.errors import DecodeError, KeyExchangeError, NegotiationError, SSHError
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.protocol.negotiation import MARKERS, Algorithms, guess_is_wrong, negotiate, read_kexinit
@@ -52,7 +52,7 @@ def subsets(names: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(st.sampled_from(names), unique=True, min_size=1).map(tuple)
 
 
-offers = st.builds(Algorithms, kex=subsets(SUPPORTED_KEX), ciphers=subsets(SUPPORTED_CIPHERS), macs=subsets(SUPPORTED_MACS))
+offers = st.builds(Algorithms, kex=subsets(supported_kex()), ciphers=subsets(supported_ciphers()), macs=subsets(supported_macs()))
 
 
 def first_common(client: tuple[str, ...], server: tuple[str, ...]) -> str | None:
