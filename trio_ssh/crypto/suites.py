@@ -211,7 +211,6 @@ def supported_compression() -> tuple[str, ...]:
     return tuple(COMPRESSIONS)
 
 
-
 def derive_keys(hash_name: str, secret: bytes, exchange_hash: bytes, session_id: bytes, letter: bytes, size: int) -> bytes:
     """`size` bytes of key material for `letter`, b"A" to b"F" (RFC 4253 §7.2).
 
