@@ -50,8 +50,12 @@ async def test_exit_status_and_both_outputs(keyring: Keyring, serve_ours: StartS
 OPENSSH_DEFAULT = "default none"
 TRANSFERS = [
     pytest.param("1M", None, 10 * MIB, id="theirs-1M"),
+    pytest.param("256K", None, 5 * MIB, id="theirs-256K"),
+    pytest.param("128K", None, 5 * MIB, id="theirs-128K"),
+    pytest.param("1K", None, MIB, id="theirs-1K"),
     pytest.param("16", None, MIB, id="theirs-16"),
     pytest.param(OPENSSH_DEFAULT, MIB, 10 * MIB, id="ours-1M"),
+    pytest.param(OPENSSH_DEFAULT, 256 * KIB, 5 * MIB, id="ours-256K"),
     pytest.param(OPENSSH_DEFAULT, 128 * KIB, 5 * MIB, id="ours-128K"),
     pytest.param(OPENSSH_DEFAULT, KIB, MIB, id="ours-1K"),
     pytest.param(OPENSSH_DEFAULT, 16, MIB, id="ours-16"),

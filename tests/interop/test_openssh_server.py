@@ -85,7 +85,7 @@ def lasting_sshds(lasting_sshd: SSHD, keyring: Keyring, tmp_path_factory: pytest
     """By their RekeyLimit."""
     with contextlib.ExitStack() as stack:
         servers = {"default": lasting_sshd}
-        for limit in ("1M", "16"):
+        for limit in ("1M", "256K", "128K", "1K", "16"):
             servers[limit] = stack.enter_context(running_sshd(keyring, tmp_path_factory.mktemp("sshd"), extra=[f"RekeyLimit {limit}"]))
         yield servers
 
@@ -97,8 +97,12 @@ def sshds(lasting_sshds: dict[str, SSHD], deadline: None) -> dict[str, SSHD]:
 
 TRANSFERS = [
     pytest.param("1M", None, 10 * MIB, id="theirs-1M"),
+    pytest.param("256K", None, 5 * MIB, id="theirs-256K"),
+    pytest.param("128K", None, 5 * MIB, id="theirs-128K"),
+    pytest.param("1K", None, MIB, id="theirs-1K"),
     pytest.param("16", None, MIB, id="theirs-16"),
     pytest.param("default", MIB, 10 * MIB, id="ours-1M"),
+    pytest.param("default", 256 * KIB, 5 * MIB, id="ours-256K"),
     pytest.param("default", 128 * KIB, 5 * MIB, id="ours-128K"),
     pytest.param("default", KIB, MIB, id="ours-1K"),
     pytest.param("default", 16, MIB, id="ours-16"),
