@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 project = "trio_ssh"
 author = "the trio_ssh authors"
 copyright = author
-extensions = ["sphinx.ext.autodoc", "cases", "deviations", "readme", "state_tables", "unreleased"]
+extensions = ["sphinx.ext.autodoc", "cases", "config_tables", "deviations", "readme", "state_tables", "unreleased"]
 exclude_patterns = ["_build", "changelog.d"]
 html_theme = "alabaster"
 html_theme_options = {"description": "SSH for Trio", "page_width": "1100px", "show_powered_by": False}
@@ -22,7 +22,7 @@ default_role = "py:obj"  # docstrings name things in single backticks
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_inherit_docstrings = False  # what trio says about its streams is in trio's documentation
-autodoc_type_aliases = {name: f"trio_ssh.{name}" for name in ("Credential", "Event", "Handler", "Observer")}
+autodoc_type_aliases = {name: f"trio_ssh.{name}" for name in ("Credential", "Event", "Handler", "Observer", "Offer")}
 
 # Nobody but the library makes one of these, or their members say it better: their constructors are no part of the reference.
 WITHOUT_SIGNATURE = {
@@ -31,6 +31,8 @@ WITHOUT_SIGNATURE = {
     *("Negotiated", "PeerLacksStrictKex", "PrivateKey", "Process", "PublicKey", "RekeyCause", "ServerSession", "Statistics", "Stderr"),
     *("ConnectionPair", "RawPeer", "SimulatedListener", "SimulatedStream", "Watch"),
     *("AuthorizedKeys", "Services", "Signer", "TrustAnyHostKey"),
+    *("Asked", "Certificate", "CertificateAuthority", "Resolved", "RulesByLogin", "SecurityKeyUse", "Setting", "Settings", "SSHConfig"),
+    *("SSHDConfig",),
 }
 
 
@@ -40,6 +42,9 @@ def shown_signature(
     """For autodoc: None leaves a signature as it is."""
     if not signature:
         return None
+    if signature == "(*args, **kwargs)":
+        return "", None  # a protocol's
+    signature = re.sub(r"= ?(NOTHING|<[\w .-]+>)(?=[,)])", "= ...", signature)  # a default that is made anew, or a function
     if what == "exception" or (what == "class" and name.rpartition(".")[2] in WITHOUT_SIGNATURE):
         return "", None
     if result is not None and "AsyncIterator[" in result and name.rpartition(".")[2].startswith("open_"):

@@ -1,10 +1,12 @@
-"""What the transport must stand, case by case: ids as in the tests' names, what happens in our own words.
+"""What we must stand, case by case: ids as in the tests' names, what happens in our own words. Logins: `case_list_identity`.
 
 ``SM`` bad inputs by state, ``A`` attacks, ``POL`` policies, ``RES`` exhaustion, ``FLT`` faults of networks and machines, ``TRI`` traps of
 structured concurrency, ``PAIN`` what users of other stacks suffer from, ``G`` generators of cases.
 """
 
 from __future__ import annotations
+
+from tests.case_list_identity import AUTHENTICATION, LOGINS, SURROUNDINGS, TRUST_PAINS
 
 VERSION = {
     "SM-001": "the line says protocol 1.5: told so in plain text, closed",
@@ -261,13 +263,16 @@ SECTIONS: dict[str, dict[str, str]] = {
     "KEXINIT and negotiation": NEGOTIATION,
     "In a key exchange": IN_KEX,
     "Service and EXT_INFO": SERVICE,
+    "Authentication": AUTHENTICATION,
     "Unknown numbers, PING, DISCONNECT": UNKNOWN,
     "Attacks on the transport": ATTACKS,
+    "Attacks on authentication": LOGINS,
+    "Attacks on keys, agents, files, names and logs": SURROUNDINGS,
     "Policies": POLICIES,
     "Exhaustion": EXHAUSTION,
     "Faults of long-lived connections": FAULTS,
     "Traps of structured concurrency": TRIO,
-    "What users of SSH suffer from": PAINS,
+    "What users of SSH suffer from": {**PAINS, **TRUST_PAINS},
     "Generators": GENERATORS,
 }
 """Title -> {id: what happens}. Each of these has a test, or ``tests/test_cases.py`` fails."""

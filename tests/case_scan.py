@@ -17,7 +17,7 @@ FAMILIES: dict[str, int] = {
     "SM": 164, "RES": 32, "FLT": 30, "TRI": 30, "POL": 7, "PAIN": 26, "ASR": 13,
     "A": 31, "B": 23, "C": 20, "D": 16, "E": 15, "G": 4, "P": 10,
 }
-"""How many cases of each kind there are in all, those that do not concern the transport included: a test may name any of them."""
+"""How many cases of each kind there are in all, those of layers that are not there yet included: a test may name any of them."""
 
 _ID = re.compile(r"(?<![a-z0-9])(?:(sm)_(\d{3})|(res|flt|tri|pol|pain|asr)_(\d\d)|([a-e])(\d\d)|([gp])(\d{1,2}))(?![a-z0-9])")
 

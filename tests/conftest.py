@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 
 import hypothesis
@@ -19,6 +20,8 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # two cores, shared: speed is no property of a strategy here
 )
 hypothesis.settings.load_profile("house")
+
+os.environ.pop("SSH_AUTH_SOCK", None)  # no test asks the agent of whoever runs it
 
 _failed = pytest.StashKey[bool]()
 

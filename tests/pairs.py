@@ -22,13 +22,13 @@ from tests.wires import Streams
 from tests.wires import Wire as Wire
 from tests.wires import misbehaving as misbehaving
 from trio_ssh import testing
-from trio_ssh.connection.authentication import ClientPlan
 from trio_ssh.connection.channel import Channel
 from trio_ssh.connection.connection import Connection
+from trio_ssh.connection.identity_prover import ClientPlan
 from trio_ssh.connection.incoming import IncomingChannel
 from trio_ssh.connection.mux import Mux
 from trio_ssh.connection.sides import ClientSide, ServerSide
-from trio_ssh.protocol.auth_server import AuthAttempt
+from trio_ssh.protocol.auth_attempt import AuthAttempt
 from trio_ssh.server.authenticators import as_policy
 from trio_ssh.testing import HOST_KEY as HOST_KEY
 from trio_ssh.testing import QUICK as QUICK
@@ -148,13 +148,11 @@ async def served(
     stream: trio.abc.Stream,
     limits: trio_ssh.Limits | None = None,
     algorithms: trio_ssh.Algorithms = QUICK,
-    authenticate: trio_ssh.Authenticator | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
+    authenticate: trio_ssh.Authenticator | trio_ssh.RulesByLogin | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
     never: float = NEVER,
 ) -> AsyncIterator[Ends]:
     """A server on `stream`; behind the block its tasks are gone, or the test fails."""
-    server = testing.open_server(
-        handler, stream, limits=limits, algorithms=algorithms, authenticate=authenticate, hang_seconds=never
-    )
+    server = testing.open_server(handler, stream, limits=limits, algorithms=algorithms, authenticate=authenticate, hang_seconds=never)
     async with server as ends:
         yield ends
 
@@ -180,7 +178,7 @@ async def connected(
     client_algorithms: trio_ssh.Algorithms = QUICK,
     server_algorithms: trio_ssh.Algorithms = QUICK,
     streams: Streams | None = None,
-    authenticate: trio_ssh.Authenticator | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
+    authenticate: trio_ssh.Authenticator | trio_ssh.RulesByLogin | Callable[[AuthAttempt], Awaitable[trio_ssh.Verdict]] | None = None,
     leaves_channels: bool = False,
     never: float = NEVER,
 ) -> AsyncIterator[Ends]:
@@ -225,7 +223,7 @@ async def _accept_anybody(attempt: AuthAttempt) -> trio_ssh.Verdict:
     return trio_ssh.ACCEPT
 
 
-async def _user_key() -> Sequence[trio_ssh.PrivateKeyCredential]:
+async def _user_key(session: trio_ssh.SessionBinding) -> Sequence[trio_ssh.PrivateKeyCredential]:
     return [trio_ssh.PrivateKeyCredential(USER_KEY)]
 
 
@@ -238,7 +236,7 @@ async def muxes(
     client_stream, server_stream = streams or memory_stream_pair()
     accepted: list[Channel] = []
 
-    async def trust(key: trio_ssh.PublicKey) -> None:
+    async def trust(key: trio_ssh.PublicKey | trio_ssh.Certificate) -> None:
         assert key == HOST_KEY.public_key
 
     def on_open(incoming: IncomingChannel) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 import os
 import re
+import shlex
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,8 +18,12 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 import trio_ssh
+from tests.agent.double import SoftwareAgent
+from tests.interop.agents import listening
 from tests.support import require_program
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -62,11 +69,17 @@ def command_line(name: str, *words: str) -> list[str]:
     return [sys.executable, str(EXAMPLES / f"{name}.py"), *words]
 
 
-async def run_example(stage: Stage, name: str, *words: str) -> tuple[int, str, str]:
+async def run_example(stage: Stage, name: str, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     with trio.fail_after(SECONDS):
         done = await trio.run_process(
-            command_line(name, *words), env=stage.environ, cwd=stage.home, capture_stdout=True, capture_stderr=True, check=False
+            command_line(name, *words),
+            env=stage.environ,
+            cwd=stage.home,
+            stdin=stdin,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
         )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -122,6 +135,61 @@ async def test_run_command(stage: Stage) -> None:
         status, out, err = await run_example(stage, "run_command", "--port", str(port), "localhost", "true")
     assert (status, out) == (255, "")
     assert re.fullmatch(r"run_command: the host key of \[localhost\]:\d+ is not known: .*\n", err)
+
+
+async def test_agent_login(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> None:
+    agent = SoftwareAgent()
+    agent.hold(stage.user_key, "mine \x1b[2J")
+    async with server(stage, shell_commands()) as port, listening(agent, tmp_path_factory.mktemp("agent")) as place:
+        words = ("--port", str(port), "127.0.0.1", "echo hi; exit 7")
+        status, out, err = await run_example(stage, "agent_login", "--agent", place.path, *words)
+        lost = await run_example(stage, "agent_login", "--agent", "/nowhere", *words)
+    assert (status, out) == (7, "hi\n")
+    assert err == f"ssh-ed25519 {stage.user_key.public_key.fingerprint()} mine \\x1b[2J\nin by publickey\n"
+    assert lost[0] == 255
+    assert "cannot reach the agent at /nowhere" in lost[2]
+
+
+async def test_certificates(stage: Stage) -> None:
+    status, out, err = await run_example(stage, "certificates")
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "build.example has a certificate: example for build.example",
+        "hello ada, without port forwarding",
+        "as ben she is not let in: her certificate is for ada",
+    ]
+
+
+async def test_trust_on_first_use(stage: Stage) -> None:
+    """Asked, saved, silent; another key is refused until the command of the message has removed the saved one, then asked again."""
+    seen = stage.home / "seen"
+
+    async def run(port: int, stdin: bytes = b"") -> tuple[int, str, str]:
+        words = ("--port", str(port), "--known-hosts", str(seen), "127.0.0.1", "echo hi; exit 7")
+        return await run_example(stage, "trust_on_first_use", *words, stdin=stdin)
+
+    async with server(stage, shell_commands()) as port:
+        declined = await run(port, b"no\n")
+        accepted = await run(port, b"yes\n")
+        silent = await run(port)
+        other = trio_ssh.PrivateKey.generate().public_key
+        seen.write_text(f"[127.0.0.1]:{port} {other.to_openssh_line()}\n")
+        changed = await run(port, b"yes\n")
+        command = changed[2].rpartition("remove the saved key: ")[2].strip()
+        assert command == f"trio-ssh-keygen -f {seen} -R '[127.0.0.1]:{port}'"
+        tool, *arguments = shlex.split(command)
+        await trio.run_process([sys.executable, "-m", "trio_ssh", tool, *arguments], env=stage.environ, capture_stdout=True)
+        again = await run(port, b"yes\n")
+    question = f"ED25519 key fingerprint is {stage.host_key.public_key.fingerprint()}."
+    assert declined[:2] == changed[:2] == (255, "")
+    assert question in declined[2]
+    assert f"[127.0.0.1]:{port} is not known" in declined[2]
+    assert accepted[:2] == again[:2] == (7, "hi\n")
+    assert question in accepted[2]
+    assert question in again[2]
+    assert silent == (7, "hi\n", "")
+    assert question not in changed[2]
+    assert "HAS CHANGED" in changed[2]
 
 
 async def test_interactive_process(stage: Stage) -> None:
@@ -253,6 +321,40 @@ async def expect(process: trio_ssh.Process, *lines: str) -> None:
     while len(received) < len(wanted):
         received += await process.stdout.receive_some(len(wanted) - len(received))
     assert received == wanted
+
+
+async def test_two_factor_server(stage: Stage) -> None:
+    """A key alone, a wrong code and a code that was used are not enough."""
+    secret = base64.b32encode(bytes(range(20))).decode()
+    (stage.home / "users").write_text(f"ada {secret} {stage.user_key.public_key.to_openssh_line()}\n")
+    asked: list[str] = []
+
+    async def log_in(username: str, code: str) -> bytes:
+        async def answer(question: trio_ssh.Asked) -> list[str]:
+            asked.extend(prompt.text for prompt in question.prompts)
+            return [code] * len(question.prompts)
+
+        credentials = [*stage.credentials, trio_ssh.KeyboardInteractive(answer)]
+        policy = trio_ssh.TrustAnyHostKey.DANGEROUS
+        async with trio_ssh.connect("127.0.0.1", port, username=username, credentials=credentials, host_keys=policy) as client:
+            assert client.authenticated_by == ("publickey", "keyboard-interactive")
+            return (await client.run_process("")).stdout
+
+    async with running_example(stage, "two_factor_server", "--port", "0", "--users", "users") as (_, port):
+        with trio.fail_after(SECONDS):
+            code = one_time_code(bytes(range(20)), int(time.time()) // 30)
+            for username, wrong in (("ben", code), ("ada", "000000" if code != "000000" else "111111")):
+                with pytest.raises(trio_ssh.AuthenticationFailed):
+                    await log_in(username, wrong)
+            assert await log_in("ada", code) == b"hello ada, it is you indeed\n"
+            with pytest.raises(trio_ssh.AuthenticationFailed):
+                await log_in("ada", code)
+    assert asked == ["One-time code: "] * 3  # ben's key was not taken
+
+
+def one_time_code(secret: bytes, step: int) -> str:
+    """RFC 6238 with SHA-1 and six digits, by another library."""
+    return HOTP(secret, 6, hashes.SHA1()).generate(step).decode()
 
 
 async def test_chat_server(stage: Stage) -> None:

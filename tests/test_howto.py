@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import ast
 import getpass
+import importlib.util
+import os
 import re
+import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +26,15 @@ import trio
 import trio.testing
 
 import trio_ssh
+from tests.agent.double import SoftwareAgent
 from tests.crypto.own import tables_put_back
-from trio_ssh.cli import ssh_arguments, sshd_arguments
-from trio_ssh.config import ssh_config, sshd_config
+from tests.interop.agents import listening
+from tests.server.pam_services import SECRET, Services
+from trio_ssh.agent import Confirm, Lifetime
+from trio_ssh.cli import destination, keygen_arguments, keyscan_arguments, ssh_arguments, sshd_arguments
+from trio_ssh.config import SSHDConfig, ssh_config, ssh_other, sshd_config, sshd_other
+from trio_ssh.config.sshd_match import Subject
+from trio_ssh.keys import parse_authorized_keys
 
 DOCS = Path(__file__).parent.parent / "docs"
 HOWTO = (DOCS / "howto.rst").read_text()
@@ -40,6 +51,8 @@ def module(port: int) -> Any:
     source = "\n".join(["from __future__ import annotations", *blocks()]).replace('"build.example"', f'"127.0.0.1", {port}')
     names: dict[str, Any] = {
         "look_up_and_compare": lambda username, password: (username, password) == ("ada", "lovelace"),
+        "store_password": lambda username, password: None,
+        "is_right_code": lambda username, code: (username, code) == ("ada", "123456"),
         "ask_somebody": partial(say_yes, []),
     }
     exec(compile(source, "docs/howto.rst", "exec"), names)
@@ -164,6 +177,150 @@ async def test_passwords_and_keys(stage: Stage, tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def serving(
+    stage: Stage,
+    policy: trio_ssh.Authenticator | trio_ssh.RulesByLogin,
+    host_key: trio_ssh.CertifiedKey | None = None,
+    handler: trio_ssh.Handler | None = None,
+) -> AsyncIterator[Any]:
+    """The page, with a server of this policy behind its ``build.example``; any key of a server is known."""
+
+    async def greet(session: trio_ssh.ServerSession) -> None:
+        await session.send_all(f"hello {session.username}".encode())
+
+    async with trio.open_nursery() as nursery:
+        keys = [stage.host_key if host_key is None else host_key]
+        start = partial(trio_ssh.serve, handler or greet, 0, host="127.0.0.1", host_keys=keys, authenticate=policy)
+        listeners: list[trio.SocketListener] = await nursery.start(start)
+        if host_key is None:
+            (stage.home / ".ssh" / "known_hosts").write_text(f"* {stage.host_key.public_key.to_openssh_line()}\n")
+        yield module(listeners[0].socket.getsockname()[1])
+        nursery.cancel_scope.cancel()
+
+
+async def answers(connecting: trio_ssh.Connecting) -> str:
+    async with connecting as client:
+        return (await client.run_process("hello")).stdout.decode()
+
+
+async def test_a_password_that_has_expired(stage: Stage) -> None:
+    async def choose(prompt: str) -> str:
+        prompts.append(prompt)
+        return "short" if len(prompts) == 1 else "long enough by far"
+
+    prompts: list[str] = []
+    policy = stage.page.passwords_that_expire(lambda username: True)
+    async with serving(stage, policy) as page:
+        assert await answers(page.with_password_that_may_have_expired("lovelace", choose)) == "hello ada"
+        with pytest.raises(trio_ssh.AuthenticationFailed):
+            await answers(page.with_password_that_may_have_expired("wrong", choose))
+    assert prompts == ["Your password has expired. A new one: ", "That is too short. A new one: "]
+    async with serving(stage, stage.page.passwords_that_expire(lambda username: False)) as page:
+        assert await answers(page.with_password_that_may_have_expired("lovelace", choose)) == "hello ada"
+
+
+async def test_two_factors(stage: Stage, tmp_path: Path) -> None:
+    codes = ["654321", "123456"]
+
+    async def answer(prompt: str) -> str:
+        assert prompt == "Code: "
+        return codes.pop(0)
+
+    async with serving(stage, stage.page.key_or_password_and_code(tmp_path / "authorized_keys")) as page:
+        assert await answers(page.with_key_and_answers(stage.user_key, answer)) == "hello ada"
+        with pytest.raises(trio_ssh.AuthenticationFailed):
+            await answers(await page.with_password("lovelace"))
+    assert codes == []
+
+
+async def test_rules_by_login(stage: Stage) -> None:
+    key = trio_ssh.AuthorizedKeys.of([stage.user_key.public_key])
+    code = trio_ssh.KeyboardInteractiveServer(stage.page.ask_for_code)
+    rules = stage.page.StricterFromOutside(key, code)
+    assert (await rules.rules_for(trio_ssh.Login(username="ada", address="192.0.2.7"))).authenticate is key
+
+    async def answer(prompt: str) -> str:
+        return "123456"
+
+    async with serving(stage, rules, handler=stage.page.tell_what_was_asked_for) as page:
+        assert await answers(page.with_key_and_answers(stage.user_key, answer)) == "you get backup, whatever hello is\n"
+        with pytest.raises(trio_ssh.AuthenticationFailed):
+            await answers(await page.with_password("lovelace"))
+
+
+async def test_permissions(stage: Stage) -> None:
+    reader = trio_ssh.PrivateKey.generate()
+    policy = stage.page.ReadersAndWriters({stage.user_key.public_key}, {reader.public_key})
+    async with serving(stage, policy, handler=stage.page.tell_what_was_asked_for) as page:
+        said = [await answers(page.with_key_and_answers(key, None)) for key in (stage.user_key, reader)]
+    assert said == ["you get hello, whatever hello is\n", "you get read, whatever hello is\n"]
+
+
+async def test_certificates(stage: Stage, tmp_path: Path) -> None:
+    authority, page = trio_ssh.PrivateKey.generate(), stage.page
+    certificate = page.certify_user(authority, stage.user_key.public_key, "ada")
+    stage.user_key.write_file(tmp_path / "id")
+    (tmp_path / "id-cert.pub").write_text(certificate.to_openssh_line())
+    (tmp_path / "authorities").write_text(f"{authority.public_key.to_openssh_line()}\n")
+    (tmp_path / ".ssh" / "known_hosts").write_text(f"@cert-authority 127.0.0.1 {authority.public_key.to_openssh_line()}\n")
+    host_key = page.certify_host(authority, stage.host_key, "127.0.0.1")
+    for policy in (page.by_certificate(tmp_path / "authorities"), page.by_role(authority.public_key, {"ada": ["ada", "root"]})):
+        async with serving(stage, policy, host_key) as page:
+            assert await answers(page.with_certificate(tmp_path / "id")) == "hello ada"
+    async with serving(stage, page.by_role(authority.public_key, {"ada": ["root"]}), host_key) as page:
+        with pytest.raises(trio_ssh.AuthenticationFailed):
+            await answers(page.with_certificate(tmp_path / "id"))
+
+
+async def test_pam(stage: Stage, tmp_path: Path) -> None:
+    services = Services.make(tmp_path)
+    pam = services.pam(services.check, "account required pam_permit.so")
+
+    async def answer(prompt: str) -> str:
+        return SECRET
+
+    async with serving(stage, stage.page.by_key_or_pam({"ada": {stage.user_key.public_key}}, pam)) as page:
+        assert await answers(await page.with_password(SECRET)) == "hello ada"
+        assert await answers(page.with_key_and_answers(stage.user_key, answer)) == "hello ada"
+        assert await answers(page.with_key_and_answers(trio_ssh.PrivateKey.generate(), answer)) == "hello ada"
+
+
+async def test_a_configuration_in_a_program(stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(f"Host build\n    HostName 127.0.0.1\n    User ada\n    Port {stage.port}\n")
+    page = stage.page
+    assert page.where_the_port_comes_from(file, "build") == f"port {stage.port}, {file} line 4"
+    assert page.where_the_port_comes_from(file, "other") == "port 22, the default"
+    async with await page.connect_as_configured(file, "build") as client:
+        assert client.username == "ada"
+
+
+async def test_key_files(tmp_path: Path) -> None:
+    page, path = module(22), tmp_path / "id"
+    public = page.make_a_key(path, "old")
+    assert trio_ssh.PrivateKey.from_bytes(page.for_a_program_that_wants_a_pem(path, "old")).public_key == public
+    exported = trio_ssh.CommentedPublicKey.from_bytes(page.for_a_program_that_wants_rfc_4716(tmp_path / "id.pub"))
+    assert (exported.key, exported.comment) == (public, "ada@example.com")
+    await page.lock_again(path, "old", "new")
+    with pytest.raises(trio_ssh.WrongPassphrase):
+        trio_ssh.PrivateKey.from_file(path, "old")
+    assert trio_ssh.PrivateKey.from_file(path, "new").public_key == public
+
+
+async def test_keys_of_an_agent(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> None:
+    page = stage.page
+    agent = SoftwareAgent()
+    async with listening(agent, tmp_path_factory.mktemp("agent")) as place:
+        await page.lend_a_key_for_an_hour(place.path, stage.user_key)
+        agent.hold(trio_ssh.PrivateKey.generate(), "another")
+        assert await page.list_keys(place.path) == ["ssh-ed25519 ", "ssh-ed25519 another"]
+        async with page.with_one_key_of_an_agent(place.path, stage.user_key.public_key) as client:
+            assert (await client.run_process("echo in")).stdout == b"in\n"
+    [held, _] = agent.held.values()
+    assert held.constraints == (Lifetime(3600), Confirm())
+
+
 async def test_host_key_policies(stage: Stage, tmp_path: Path) -> None:
     page = stage.page
     file = tmp_path / "seen"
@@ -179,6 +336,7 @@ async def test_host_key_policies(stage: Stage, tmp_path: Path) -> None:
     await look(page.strict(file))
     file.unlink()
     await look(page.accept_new(file))
+    await look(page.learning(file))
     await look(page.strict(file))
 
 
@@ -231,22 +389,90 @@ async def test_algorithms_of_your_own(stage: Stage, tmp_path: Path) -> None:
 # --- what it says -------------------------------------------------------------------------------------------------------------------
 
 
-def described(tool: str) -> tuple[set[str], set[str]]:
-    """The flags and the options that the page names for a tool."""
-    found = re.search(rf"^``{tool}``\n((?:   .*\n)+)", HOWTO, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("tool", "supported"),
+    [
+        ("trio-ssh", ssh_arguments._SUPPORTED),
+        ("trio-sshd", sshd_arguments._SUPPORTED),
+        ("trio-ssh-keygen", keygen_arguments.SUPPORTED),
+        ("trio-ssh-keyscan", keyscan_arguments.SUPPORTED),
+    ],
+)
+def test_the_flags_of_the_tools(tool: str, supported: str) -> None:
+    found = re.search(rf"^``{tool}``\n   flags ``([^`]+)``", HOWTO, re.MULTILINE)
     assert found
-    flags, options = found[1].split("options", 1)
-    words = re.findall(r"\b[A-Z][A-Za-z]+\b", re.split(r"\.\s|, with", options, maxsplit=1)[0])
-    return set(re.findall(r"-(\w)", flags)), set(words)
+    assert set(re.findall(r"-(\w)", found[1])) == set(supported)
 
 
-def test_the_flags_and_options_of_the_tools() -> None:
-    flags, options = described("trio-ssh")
-    assert flags == set(ssh_arguments._SUPPORTED)
-    assert options == {keyword.name for keyword in ssh_config.TABLE.values()}
-    flags, options = described("trio-sshd")
-    assert flags == set(sshd_arguments._SUPPORTED)
-    assert options == {keyword.name for keyword in sshd_config.TABLE.values()}
+def config_tables() -> Any:
+    """The extension that lists keywords in the documentation."""
+    spec = importlib.util.spec_from_file_location("config_tables", DOCS / "_ext" / "config_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_configuration_page_has_every_keyword() -> None:
+    """Its lists are made from the tables that read the files, each keyword in one of them."""
+    tables = config_tables()
+    assert re.findall(r"^\.\. config-keywords:: (\w+)$", (DOCS / "configuration.rst").read_text(), re.MULTILINE) == ["ssh", "sshd"]
+    ignored = [name for names, _, _ in tables.ssh_others() for name in names.split(", ")]
+    assert {*tables.ssh_names(), *ignored} == {*ssh_config.OPTION_NAMES, *(other.name for other in ssh_other.OTHERS.values())}
+    assert len({*tables.ssh_names(), *ignored}) == len(tables.ssh_names()) + len(ignored)
+    ignored = [name for names, _, _ in tables.sshd_others() for name in names.split(", ")]
+    assert set(tables.sshd_names()) == {keyword.name for keyword in sshd_config.TABLE.values()}
+    assert sorted(ignored) == sorted(other.name for other in sshd_other.OTHERS.values())
+    assert ("skeyauthentication", "KbdInteractiveAuthentication") in tables.other_names(ssh_config.TABLE)
+
+
+def test_the_configuration_page_has_the_values_that_are_refused() -> None:
+    found = re.search(r"values are errors: ([^.]+)\.", (DOCS / "configuration.rst").read_text())
+    assert found
+    assert set(re.findall(r"``(\w+) \w+``", found[1])) == {keyword.name for keyword in destination._REFUSED_VALUES}
+
+
+def texts() -> list[str]:
+    """The pieces of files on the page."""
+    return [textwrap.dedent(block) for block in re.findall(r"^\.\. code-block:: text\n\n((?:   .*\n|\n)+)", HOWTO, re.MULTILINE)]
+
+
+def test_the_configuration_for_a_server() -> None:
+    [text] = [text for text in texts() if "Match User" in text]
+    config = SSHDConfig.from_text(text)
+    assert config.warnings == ()
+    assert config.settings[sshd_config.FORCE_COMMAND] is None
+    backup = config.for_subject(Subject(user="backup", address="192.0.2.7"))
+    assert backup[sshd_config.FORCE_COMMAND] == "/usr/local/bin/backup"
+    assert len(config.settings[sshd_config.AUTHENTICATION_METHODS][0]) == 2
+    assert len(backup[sshd_config.AUTHENTICATION_METHODS][0]) == 1
+
+
+def test_the_lines_with_options() -> None:
+    """As they stand, with a key where the page leaves it out."""
+    [text] = [text for text in texts() if "restrict,pty" in text]
+    key = trio_ssh.PrivateKey.generate().public_key.to_openssh_line()
+    parsed = parse_authorized_keys(text.replace("ssh-ed25519 AAAA…", key), "page")
+    assert parsed.skipped == ()
+    assert [entry.options.cert_authority for entry in parsed.entries] == [False, False, True]
+
+
+async def test_the_commands_for_keys(tmp_path: Path) -> None:
+    """Each runs as it stands, in an empty folder."""
+    [commands] = re.findall(r"^\.\. code-block:: sh\n\n((?:   .*\n|\n)+)", HOWTO, re.MULTILINE)
+    tool = tmp_path / "bin" / "trio-ssh-keygen"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\nexec {sys.executable} -m trio_ssh keygen "$@"\n')
+    tool.chmod(0o755)
+    environ = {**os.environ, "HOME": str(tmp_path), "PATH": f"{tool.parent}:{os.environ['PATH']}", "PYTHONPATH": str(DOCS.parent)}
+    script = ["sh", "-euc", textwrap.dedent(commands)]
+    done = await trio.run_process(script, cwd=tmp_path, env=environ, capture_stdout=True, capture_stderr=True, check=False)
+    assert done.returncode == 0, done.stderr
+    certificate = trio_ssh.CertifiedKey.from_files(tmp_path / "id_ada", passphrase="correct horse").certificate
+    assert (certificate.key_id, certificate.principals, certificate.extensions) == ("ada, this week", ("ada",), (("permit-pty", b""),))
+    of_host = trio_ssh.CertifiedKey.from_files(tmp_path / "host_ed25519").certificate
+    of_host.check_host("build.example", time.time())
 
 
 def test_the_reference_has_every_public_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -50,7 +51,7 @@ async def wait_until_it_listens(port: int) -> None:
 def test_every_program_has_a_name() -> None:
     text = README.read_text()
     found = blocks(text)
-    assert set(found) == {"keys", "server", "client", "process", "prints"}
+    assert set(found) == {"keys", "server", "client", "process", "prints", "tools"}
     assert text.count("```python\n") == sum(len(found[name]) for name in ("server", "client", "process"))
     assert len(found["prints"]) == 2
 
@@ -68,6 +69,7 @@ async def test_the_programs_run_and_print_what_the_readme_says(newcomer: Path, c
     require_program("ssh-keygen")
     found = blocks(README.read_text())
     port = free_port()
+    own_name = await trio.Path("/etc/hostname").read_text()
     await trio.run_process(["bash", "-euc", found["keys"][0].replace(PORT, str(port))], env=dict(os.environ), stderr=subprocess.STDOUT)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
@@ -76,4 +78,22 @@ async def test_the_programs_run_and_print_what_the_readme_says(newcomer: Path, c
             for name, expected in zip(("client", "process"), found["prints"], strict=True):
                 await program(found[name][0], port)()
                 assert capsys.readouterr().out == expected
+            script = ["bash", "-euxo", "pipefail", "-c", found["tools"][0].replace(PORT, str(port))]
+            done = await trio.run_process(script, env=with_tools(newcomer), capture_stdout=True, capture_stderr=True, check=False)
+            assert done.returncode == 0, done.stderr.decode()
             nursery.cancel_scope.cancel()
+    printed = done.stdout.decode()
+    assert f"\nhello ada\n{own_name.upper()}" in printed
+    assert "\nstricthostkeychecking ask\n" in printed
+    assert printed.count("ssh-ed25519 AAAA") == 2
+    assert 'Key ID: "ada, this week"' in printed
+
+
+def with_tools(folder: Path) -> dict[str, str]:
+    """The environment, with our tools on the path as an installation puts them there."""
+    (folder / "bin").mkdir()
+    for name in ("trio-ssh", "trio-sshd", "trio-ssh-keygen", "trio-ssh-keyscan"):
+        path = folder / "bin" / name
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} -m trio_ssh {name} "$@"\n')
+        path.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(README.parent)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-TOOLS = {"ssh": "ssh", "sshd": "sshd", "demo": "demo"}
+TOOLS = {"ssh": "ssh", "sshd": "sshd", "demo": "demo", "keygen": "keygen", "keyscan": "keyscan"}
 
 
 def main() -> int:

@@ -141,6 +141,10 @@ class HostKeyRevoked(HostKeyError):
     """The key is marked ``@revoked``: `path` and `line` say where."""
 
 
+class CertificateError(SSHError):
+    """A certificate does not hold for what it is used for, or now, or here: the text says why. Its form and signature are sound."""
+
+
 class AuthenticationFailed(SSHError):
     """The server did not let us in. `tried` lists what was tried, in order; `methods_left` what the server would still take."""
 
@@ -205,6 +209,30 @@ class KeyFileError(SSHError):
         super().__init__(text)
         self.path = path
         self.line = line
+
+
+class AgentError(SSHError):
+    """An SSH agent could not do what it was asked for; `AgentError`'s kin say why."""
+
+
+class AgentUnavailable(AgentError):
+    """There is no agent to ask: none is configured, or its socket takes no connection."""
+
+
+class AgentRefused(AgentError):
+    """The agent answered FAILURE. The protocol gives no reason; the text names the usual ones."""
+
+
+class AgentLocked(AgentRefused):
+    """The agent refused, and is locked: it does nothing until it is unlocked."""
+
+
+class AgentLost(AgentError):
+    """The connection to the agent is gone, or was given up in the midst of a request: open another."""
+
+
+class AgentProtocolError(AgentError):
+    """The agent's answer is malformed or no answer to the question; the connection to it was closed."""
 
 
 class ConfigError(SSHError):

@@ -1,4 +1,4 @@
-"""``.. cases-table::`` lists what the transport must stand (``tests/case_list.py``), each case with the tests that carry its id."""
+"""``.. cases-table::`` lists what we must stand (``tests/case_list.py``), each case with the tests that carry its id."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent.parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent.parent))
 
-from case_list import CASES, SECTIONS
-from case_scan import read_ids
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
+
+from tests.case_list import CASES, SECTIONS
+from tests.case_scan import read_ids
 
 
 class CasesTable(Directive):

@@ -2,10 +2,13 @@
 
 ``.. phases-table:: client`` (or ``server``): for each phase, which messages are legal and who gets them (`trio_ssh.protocol.phases.TABLE`).
 ``.. channel-table::``: for each pair of channel sides, what happens with each message (`trio_ssh.protocol.channel_state.JOINT`).
+``.. auth-table::``: what the client's authentication makes of each answer, found out by giving it to the machine itself
+(`trio_ssh.protocol.auth_client.ClientAuthentication`).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
@@ -14,10 +17,23 @@ from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
 
+from trio_ssh.errors import RemoteProtocolError
+from trio_ssh.protocol.auth_client import ClientAuthentication
 from trio_ssh.protocol.channel_state import JOINT, Side, Verdict
 from trio_ssh.protocol.phases import TABLE, Phase, Route
 from trio_ssh.protocol.role import Role
+from trio_ssh.wire.codec import encode
 from trio_ssh.wire.numbers import MessageNumber
+from trio_ssh.wire.transport import ExtInfo, ServiceAccept, write_extensions
+from trio_ssh.wire.userauth import (
+    UserauthBanner,
+    UserauthFailure,
+    UserauthInfoRequest,
+    UserauthPasswdChangereq,
+    UserauthPkOk,
+    UserauthSuccess,
+    write_prompts,
+)
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -97,6 +113,71 @@ class ChannelTable(Directive):
         return [table(("sides", "verdict", "messages received"), (25, 15, 60), rows)]
 
 
+_KEY = ("ssh-ed25519", b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32))
+AUTH_MESSAGES = (
+    ServiceAccept("ssh-userauth"),
+    ExtInfo(write_extensions({})),
+    UserauthBanner("text"),
+    UserauthFailure(("publickey",), False),
+    UserauthSuccess(),
+    UserauthPkOk(*_KEY),
+    UserauthPasswdChangereq("text"),
+    UserauthInfoRequest("", "", "", write_prompts((("Code: ", False),))),
+)
+
+
+def client_states() -> dict[str, ClientAuthentication]:
+    """A machine in each of its states, brought there by its own calls."""
+
+    def machine(*steps: str) -> ClientAuthentication:
+        made = ClientAuthentication("ada", b"session")
+        for step in steps:
+            _STEPS[step](made)
+        return made
+
+    return {
+        "nothing requested yet": machine(),
+        "the service is requested": machine("service"),
+        "the service is given, no request is out": machine("service", "accepted"),
+        "none is asked for": machine("service", "accepted", "none"),
+        "asked about a key": machine("service", "accepted", "question"),
+        "a signature is sent": machine("service", "accepted", "signature"),
+        "a password is sent": machine("service", "accepted", "password"),
+        "keyboard-interactive is asked for": machine("service", "accepted", "interactive"),
+        "its questions are being answered": machine("service", "accepted", "interactive", "questions"),
+    }
+
+
+_STEPS: dict[str, Any] = {
+    "service": lambda machine: machine.request_service(),
+    "accepted": lambda machine: machine.receive(encode(AUTH_MESSAGES[0])),
+    "none": lambda machine: machine.request_none(),
+    "question": lambda machine: machine.ask_about_key(*_KEY),
+    "signature": lambda machine: machine.request_publickey(*_KEY, b"signature"),
+    "password": lambda machine: machine.request_password("secret"),
+    "interactive": lambda machine: machine.request_keyboard_interactive(),
+    "questions": lambda machine: machine.receive(encode(AUTH_MESSAGES[-1])),
+}
+
+
+def taken_by(machine: ClientAuthentication) -> list[str]:
+    """The messages that a machine takes as it stands."""
+    found = []
+    for message in AUTH_MESSAGES:
+        try:
+            copy.deepcopy(machine).receive(encode(message))
+        except RemoteProtocolError:
+            continue
+        found.append(type(message).__name__.removeprefix("Userauth"))
+    return found
+
+
+class AuthTable(Directive):
+    def run(self) -> list[nodes.Node]:
+        rows = [(state, ", ".join(taken_by(machine)) or "none") for state, machine in client_states().items()]
+        return [table(("state", "answers that are taken"), (40, 60), rows)]
+
+
 def _marked(items: list[tuple[Enum, str]]) -> list[tuple[bool, tuple[Enum, str]]]:
     return [(number == 0, item) for number, item in enumerate(items)]
 
@@ -104,4 +185,5 @@ def _marked(items: list[tuple[Enum, str]]) -> list[tuple[bool, tuple[Enum, str]]
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("phases-table", PhasesTable)
     app.add_directive("channel-table", ChannelTable)
+    app.add_directive("auth-table", AuthTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,7 +10,7 @@ import trio
 
 from trio_ssh import ConnectionLost, HostKeyUnknown, Negotiated, RekeyCause
 from trio_ssh.cli.event_text import event_text, logging_observer
-from trio_ssh.cli.report import LineFormatter, describe, first_cause
+from trio_ssh.cli.report import LineFormatter, LineRate, describe, first_cause
 from trio_ssh.connection.events import AuthAttempted, ConnectionEnded, ConnectionOpened, KeyExchangeDone
 from trio_ssh.protocol.role import Role
 
@@ -81,3 +81,22 @@ def test_an_observer_only_where_somebody_reads():
     logger = logging.Logger("test", logging.WARNING)
     assert logging_observer(logger, logging.INFO) is None
     assert logging_observer(logger, logging.WARNING) is not None
+
+
+def test_e15_a_servers_log_takes_so_many_lines_a_second():
+    """The first ones pass; the next second's first says how many did not."""
+    rate = LineRate(3)
+
+    def record(second: float, text: str) -> logging.LogRecord:
+        made = logging.makeLogRecord({"msg": "%s", "args": (text,)})
+        made.created = second
+        return made
+
+    passed = [record(10.0 + n / 10, str(n)) for n in range(8)]
+    assert [rate(one) for one in passed] == [True] * 3 + [False] * 5
+    following = record(11.0, "next")
+    assert rate(following)
+    assert following.getMessage() == "(5 lines were left out) next"
+    after = record(11.1, "after")
+    assert rate(after)
+    assert after.getMessage() == "after"

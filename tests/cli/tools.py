@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import attrs
 
@@ -81,6 +82,19 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     port: int
     log: list[str]
+    _grown: threading.Condition = attrs.field(factory=threading.Condition)
+
+    def take_lines(self, stderr: IO[bytes]) -> None:
+        """In a thread: until there are no more."""
+        for line in stderr:
+            with self._grown:
+                self.log.append(line.decode("utf-8", "replace"))
+                self._grown.notify_all()
+
+    def wait_said(self, text: str) -> None:
+        """Until it stands in the log."""
+        with self._grown:
+            assert self._grown.wait_for(lambda: any(text in line for line in self.log), SECONDS), self.log
 
 
 @contextmanager
@@ -98,10 +112,11 @@ def running(command: Sequence[str], environ: dict[str, str], pattern: str = r"li
             found = re.search(pattern, line)
             assert found, f"the server did not start: {log}"
             log.append(line)
-            reader = threading.Thread(target=lambda: log.extend(line.decode("utf-8", "replace") for line in stderr))
+            server = RunningServer(process, int(found[1]), log)
+            reader = threading.Thread(target=server.take_lines, args=[stderr])
             reader.start()
             try:
-                yield RunningServer(process, int(found[1]), log)
+                yield server
             finally:
                 process.terminate()
                 process.wait(SECONDS)

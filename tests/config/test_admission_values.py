@@ -30,7 +30,7 @@ def test_without_a_setting_the_limits_are_the_librarys_with_openssh_s_penalties(
 
 @pytest.mark.parametrize(
     ("text", "begin", "percent", "full"),
-    [("10:30:100", 10, 30, 100), ("1:100:1", 1, 100, 1), ("5", 5, 100, 5), ("3:1:2147483647", 3, 1, 2147483647)],
+    [("10:30:100", 10, 30, 100), ("1:100:1", 1, 100, 1), ("5", 5, 30, 5), ("3:1:2147483647", 3, 1, 2147483647)],
 )
 def test_max_startups(text, begin, percent, full):
     limits = limits_of(f"MaxStartups {text}")

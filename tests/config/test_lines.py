@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
 from pathlib import Path
 
@@ -92,12 +94,27 @@ def test_size(tmp_path: Path):
 def test_a_file_that_others_can_write(tmp_path: Path):
     path = tmp_path / "config"
     path.write_text("Port 22")
-    path.chmod(0o664)
+    path.chmod(0o666)
     assert len(list(file_lines(path))) == 1
     with pytest.raises(ConfigError, match="others than you may write"):
         list(file_lines(path, ours=True))
     path.chmod(0o644)
     assert len(list(file_lines(path, ours=True))) == 1
+
+
+def test_a_file_that_a_group_can_write(tmp_path: Path):
+    """A group of one's own is nobody else; of who is in a group that does not exist nothing is known."""
+    path = tmp_path / "config"
+    path.write_text("Port 22")
+    path.chmod(0o664)
+    group = path.stat().st_gid
+    members = {*grp.getgrgid(group).gr_mem, *(account.pw_name for account in pwd.getpwall() if account.pw_gid == group)}
+    if members <= {pwd.getpwuid(os.getuid()).pw_name}:
+        assert len(list(file_lines(path, ours=True))) == 1
+    if os.getuid() == 0:
+        os.chown(path, 0, 2**30)
+        with pytest.raises(ConfigError, match="others than you may write"):
+            list(file_lines(path, ours=True))
 
 
 def test_the_null_device_is_an_empty_file():

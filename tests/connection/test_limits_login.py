@@ -206,6 +206,7 @@ async def test_sm_093_username_bytes(autojump_clock, name, fits):
 async def test_b09_auth_failure_seconds(autojump_clock):
     """B09: a refusal takes its time, whatever it is for; an answer to a yes does not."""
     raw, stream = raw_client()
+    took: set[float] = set()
     async with pairs.served(stream=stream, authenticate=PASSWORDS, limits=trio_ssh.Limits(auth_failure_seconds=2)):
         await raw.handshake()
         await raw.send(ServiceRequest("ssh-userauth"))
@@ -213,7 +214,9 @@ async def test_b09_auth_failure_seconds(autojump_clock):
             started = trio.current_time()
             await raw.send(attempt)
             await raw.wait_for(M.USERAUTH_FAILURE)
-            assert trio.current_time() - started == pytest.approx(2, abs=0.1)
+            took.add(round(trio.current_time() - started, 3))
+        assert len(took) == 1  # the same for all of them: it depends on the name only
+        assert 2 <= took.pop() <= 4
         started = trio.current_time()
         await raw.send(password_request(PASSWORD))
         await raw.wait_for(M.USERAUTH_SUCCESS)

@@ -17,13 +17,15 @@ import trio_ssh
 from tests.fuzz.methods import Expecting, begin_client, begin_server
 from tests.fuzz.ours import CountingPolicy, KeyToAskAbout, connection_of, offer_for
 from tests.fuzz.states import CANARY, USER, Calls, State
+from trio_ssh.connection.authenticator import LoggedIn
 from trio_ssh.connection.connection import Connection
 from trio_ssh.connection.mux import Mux, _Opening
 from trio_ssh.connection.parts import Parts
 from trio_ssh.connection.rekey_supervisor import InboundKeys, Turn
 from trio_ssh.errors import AuthenticationFailed, SSHError
+from trio_ssh.protocol.auth_attempt import AuthAttempt
 from trio_ssh.protocol.auth_client import ClientAuthentication, KeyAccepted, Refused, ServiceAccepted
-from trio_ssh.protocol.auth_server import AuthAttempt, Hopeless, ServerAuthentication, ServiceWanted
+from trio_ssh.protocol.auth_server import Hopeless, ServerAuthentication, ServiceWanted
 from trio_ssh.protocol.identification import Identification, IdentificationReader
 from trio_ssh.protocol.key_exchange import (
     ExpectGroup,
@@ -271,5 +273,5 @@ class Machine:
         elif question:
             transport.send_nowait(checker.key_would_do(attempt))
         else:
-            self.connection._granted(attempt.username, checker.grant())
+            self.connection._granted(LoggedIn(username=attempt.username, methods=(attempt.method,)), checker.grant())
             self.parts.supervisor.allow_rekeys()

@@ -11,12 +11,13 @@ import trio_ssh
 from tests import pairs
 from tests.fuzz.methods import algorithms_of
 from tests.fuzz.states import CANARY, KEY_ALGORITHM, USER, Calls, State
-from trio_ssh.connection.authentication import ClientPlan, Offer, PasswordOffer
 from trio_ssh.connection.connection import Connection
+from trio_ssh.connection.identity_prover import ClientPlan
 from trio_ssh.connection.incoming import IncomingChannel
+from trio_ssh.connection.offers import Offer, PasswordOffer, SessionBinding
 from trio_ssh.connection.sides import ClientSide, ServerSide
 from trio_ssh.errors import AuthenticationFailed, ConnectionLost, NegotiationError, RemoteProtocolError
-from trio_ssh.protocol.auth_server import AuthAttempt
+from trio_ssh.protocol.auth_attempt import AuthAttempt
 from trio_ssh.protocol.negotiation import Algorithms
 from trio_ssh.protocol.role import Role
 
@@ -68,11 +69,11 @@ def connection_of(
 ) -> Connection:
     """`state` says what a client tries to log in with."""
 
-    async def trust(key: trio_ssh.PublicKey) -> None:
+    async def trust(key: trio_ssh.PublicKey | trio_ssh.Certificate) -> None:
         calls.trust += 1
         assert key == pairs.HOST_KEY.public_key
 
-    async def offers() -> Sequence[Offer]:
+    async def offers(session: SessionBinding) -> Sequence[Offer]:
         return [offer_for(state)]
 
     side: ClientSide | ServerSide

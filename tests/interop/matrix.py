@@ -10,10 +10,14 @@ from collections.abc import Collection, Iterable
 import attrs
 import pytest
 
+from tests.interop.keyring import KEY_TYPES
 from trio_ssh import Algorithms
 from trio_ssh.crypto.suites import is_aead
+from trio_ssh.keys import KEY_TYPE_OF_ALGORITHM
 
 OURS = Algorithms.everything()
+HOST_KEYS = tuple(name for name in OURS.host_keys if KEY_TYPE_OF_ALGORITHM.get(name) in KEY_TYPES)
+"""Those of plain keys that the keyring has. Certificates have tests of their own, and a security key is nobody's host key here."""
 OPENSSH_COMPRESSION = ("none", "zlib@openssh.com")
 """What it offers; ``ssh -Q compression`` names one more, which it does not."""
 
@@ -60,7 +64,7 @@ class Shared:
     ) -> Shared:
         return cls(
             _common(OURS.kex or (), set(kex)),
-            _common(OURS.host_keys, set(host_keys)),
+            _common(HOST_KEYS, set(host_keys)),
             _common(OURS.ciphers, set(ciphers)),
             _common(OURS.macs, set(macs)),
             _common(OURS.compression, set(compression)),
@@ -71,7 +75,7 @@ class Shared:
         """As this machine's `ssh` tells; all of ours where there is none, so that the tests are there to be skipped or to fail."""
         program = shutil.which("ssh")
         if program is None:
-            return cls.of(OURS.kex or (), OURS.host_keys, OURS.ciphers, OURS.macs, OPENSSH_COMPRESSION)
+            return cls.of(OURS.kex or (), HOST_KEYS, OURS.ciphers, OURS.macs, OPENSSH_COMPRESSION)
         kex, host_keys, ciphers, macs = (_ask(program, kind) for kind in ("kex", "HostKeyAlgorithms", "cipher", "mac"))
         return cls.of(kex, host_keys, ciphers, macs, OPENSSH_COMPRESSION)
 

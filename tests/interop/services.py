@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -145,6 +145,8 @@ class StartServer:
         *,
         algorithms: trio_ssh.Algorithms | None = None,
         limits: trio_ssh.Limits | None = None,
+        authenticate: trio_ssh.Authenticator | None = None,
+        host_keys: Sequence[trio_ssh.PrivateKey | trio_ssh.CertifiedKey] | None = None,
     ) -> OurServer:
         server = OurServer()
         run = partial(
@@ -152,8 +154,9 @@ class StartServer:
             handler,
             0,
             host="127.0.0.1",
-            host_keys=list(self.keyring.host_keys.values()),
-            authenticate=trio_ssh.any_of(
+            host_keys=list(self.keyring.host_keys.values()) if host_keys is None else host_keys,
+            authenticate=authenticate
+            or trio_ssh.any_of(
                 trio_ssh.AuthorizedKeys.from_file(self.keyring.authorized_keys), trio_ssh.Passwords(is_the_password)
             ),
             algorithms=algorithms or trio_ssh.Algorithms.everything(),

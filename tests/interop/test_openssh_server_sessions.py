@@ -119,10 +119,15 @@ async def test_the_right_key_comes_last(sshd: SSHD):
 
 
 async def test_too_many_wrong_keys(sshd: SSHD):
-    credentials = [trio_ssh.PrivateKeyCredential(sshd.keyring.stranger)] * 10
+    """sshd ends the connection at the sixth; a client that knows how many are taken goes on no longer than that, and says what it tried."""
+    credentials: list[trio_ssh.Credential] = [trio_ssh.PrivateKeyCredential(trio_ssh.PrivateKey.generate()) for _ in range(10)]
     with pytest.raises((trio_ssh.Disconnected, trio_ssh.AuthenticationFailed), match=r"[Tt]oo many authentication failures"):
-        async with sshd.connect(credentials=credentials):
+        async with sshd.connect(credentials=credentials, limits=trio_ssh.Limits(auth_failures=10)):
             raise AssertionError("let in")
+    with pytest.raises(trio_ssh.AuthenticationFailed) as caught:
+        async with sshd.connect(credentials=credentials, limits=trio_ssh.Limits(auth_failures=5)):
+            raise AssertionError("let in")
+    assert caught.value.tried == ("publickey ssh-ed25519",) * 5
 
 
 async def test_no_algorithm_in_common(narrow_sshd: SSHD):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.keys.software_keys import SoftwareKey
 from tests.support import require_program
 from trio_ssh.keys import PrivateKey
+from trio_ssh.keys.security_keys import SECURITY_KEY_TYPES
 
 KINDS: dict[str, tuple[str, int | None]] = {
     "ed25519": ("ed25519", None),
@@ -18,11 +20,25 @@ KINDS: dict[str, tuple[str, int | None]] = {
     "nistp521": ("ecdsa", 521),
     "rsa": ("rsa", 2048),
 }
+"""What every other program knows too."""
+ALL_KINDS: dict[str, tuple[str, int | None]] = {**KINDS, "ed448": ("ed448", None)}
+"""OpenSSH has no Ed448."""
 
 
 @pytest.fixture(scope="session")
 def keys() -> dict[str, PrivateKey]:
-    return {name: PrivateKey.generate(kind, bits, f"{name} of a test") for name, (kind, bits) in KINDS.items()}
+    return {name: PrivateKey.generate(kind, bits, f"{name} of a test") for name, (kind, bits) in ALL_KINDS.items()}
+
+
+@pytest.fixture(scope="session")
+def software_keys() -> dict[str, SoftwareKey]:
+    """Security keys by key type."""
+    return {key_type: SoftwareKey.generate(key_type) for key_type in SECURITY_KEY_TYPES}
+
+
+@pytest.fixture(params=sorted(ALL_KINDS))
+def any_key(request: pytest.FixtureRequest, keys: dict[str, PrivateKey]) -> PrivateKey:
+    return keys[request.param]
 
 
 @pytest.fixture(params=sorted(KINDS))

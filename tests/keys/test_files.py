@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 import pytest
 
 from trio_ssh.errors import KeyFileError
 from trio_ssh.keys import PrivateKey
-from trio_ssh.keys.files import file_mark, is_null_device, read_if_exists, read_regular_file, replace_file
+from trio_ssh.keys.files import file_mark, is_null_device, read_if_exists, read_regular_file, replace_file, write_public_file
 
 
 def mode_of(path) -> int:
@@ -28,7 +29,7 @@ def test_e08_mode_is_0600_under_any_umask(tmp_path, keys, umask):
     assert PrivateKey.from_file(tmp_path / "id") == keys["ed25519"]
 
 
-def test_the_temporary_file_is_0600_before_anything_is_in_it(tmp_path):
+def test_e08_the_temporary_file_is_0600_before_anything_is_in_it(tmp_path):
     seen = []
 
     def look() -> bool:
@@ -44,7 +45,7 @@ def test_the_temporary_file_is_0600_before_anything_is_in_it(tmp_path):
     assert seen == [(0o600, b"secret")]
 
 
-def test_a_symbolic_link_is_replaced_not_followed(tmp_path, keys):
+def test_e08_a_symbolic_link_is_replaced_not_followed(tmp_path, keys):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     (tmp_path / "id").symlink_to(victim)
@@ -54,7 +55,47 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path, keys):
     assert PrivateKey.from_file(tmp_path / "id") == keys["ed25519"]
 
 
-def test_an_open_file_is_replaced_and_too_open_ones_become_private(tmp_path, keys):
+@pytest.mark.parametrize("dangling", [False, True])
+def test_e08_without_leave_nothing_that_is_there_is_replaced(tmp_path, keys, dangling):
+    """A file, a link to one, a link to nowhere: none is followed, none goes."""
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / "id").symlink_to(tmp_path / ("nowhere" if dangling else "victim"))
+    for name in ("victim", "id"):
+        with pytest.raises(KeyFileError, match="cannot be written: File exists; choose another path, or remove what is there"):
+            keys["ed25519"].write_file(tmp_path / name, replace=False)
+    assert sorted(os.listdir(tmp_path)) == ["id", "victim"]
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert (tmp_path / "id").is_symlink()
+    keys["ed25519"].write_file(tmp_path / "new", replace=False)
+    assert mode_of(tmp_path / "new") == 0o600
+    assert os.lstat(tmp_path / "new").st_nlink == 1
+    assert PrivateKey.from_file(tmp_path / "new") == keys["ed25519"]
+
+
+def test_e08_the_name_that_is_written_first_cannot_be_foreseen(tmp_path):
+    """Nobody can put a link where the temporary file will be; and if there were one, O_EXCL would not open it."""
+    names: set[str] = set()
+
+    def look() -> bool:
+        names.update(name for name in os.listdir(tmp_path) if name.endswith(".tmp"))
+        return True
+
+    for _ in range(20):
+        replace_file(tmp_path / "id", b"secret", only_if=look)
+    assert len(names) == 20
+    assert all(re.fullmatch(r"id\.[0-9a-f]{16}\.tmp", name) for name in names)
+
+
+def test_e08_public_files_are_as_open_as_the_umask_says(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_public_file(tmp_path / "id.pub", b"public")
+    finally:
+        os.umask(old)
+    assert mode_of(tmp_path / "id.pub") == 0o640
+
+
+def test_e08_an_open_file_is_replaced_and_too_open_ones_become_private(tmp_path, keys):
     (tmp_path / "id").write_bytes(b"old")
     (tmp_path / "id").chmod(0o644)
     with open(tmp_path / "id", "rb") as old:
@@ -64,7 +105,7 @@ def test_an_open_file_is_replaced_and_too_open_ones_become_private(tmp_path, key
     assert PrivateKey.from_file(tmp_path / "id", "pw") == keys["ed25519"]
 
 
-def test_a_failed_write_leaves_nothing_and_says_what_happened(tmp_path, keys):
+def test_e08_a_failed_write_leaves_nothing_and_says_what_happened(tmp_path, keys):
     for path, text in [
         (tmp_path / "none" / "id", "cannot be written: No such file or directory; check the path"),
         (tmp_path / ("x" * 300), "cannot be written: File name too long"),

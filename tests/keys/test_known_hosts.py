@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.keys.conftest import KINDS
 from trio_ssh.errors import KeyFileError
 from trio_ssh.keys import Changed, Known, KnownHosts, Marker, PrivateKey, Revoked, Unknown
 from trio_ssh.keys.known_hosts import hash_name
@@ -31,6 +32,12 @@ def other():
 @pytest.fixture(scope="module")
 def rsa(keys):
     return keys["rsa"].public_key
+
+
+@pytest.fixture(scope="module")
+def shared(keys):
+    """Those of the types that OpenSSH has, too."""
+    return {name: keys[name] for name in KINDS}
 
 
 @pytest.fixture
@@ -89,7 +96,7 @@ def test_a_key_revoked_for_the_bare_name_is_revoked_for_every_port(write, ed):
     assert KnownHosts.from_files(path).lookup("h", 2222, ed) == Revoked(path, 2)
 
 
-def test_ports(write, ed, other):
+def test_e04_ports(write, ed, other):
     path = write(f"[h]:2222 {ed.to_openssh_line()}\nplain {ed.to_openssh_line()}\n")
     known = KnownHosts.from_files(path)
     assert known.lookup("h", 2222, ed) == Known(path, 1)
@@ -134,26 +141,26 @@ def test_e04_hashed_and_plain_duplicates(write, ed):
     assert known.key_types("h") == ("ssh-ed25519",)
 
 
-def test_ssh_keygen_hashes_what_we_find(run, write, keys, ed):
-    lines = [f"h{number}.example,10.0.0.{number} {key.public_key.to_openssh_line()}" for number, key in enumerate(keys.values())]
+def test_ssh_keygen_hashes_what_we_find(run, write, shared, ed):
+    lines = [f"h{number}.example,10.0.0.{number} {key.public_key.to_openssh_line()}" for number, key in enumerate(shared.values())]
     path = write("\n".join([*lines, f"[p]:2222 {ed.to_openssh_line()}", ""]))
     run("ssh-keygen", "-q", "-H", "-f", path)
     known = KnownHosts.from_files(path)
     assert not known.skipped
     assert all(entry.hosts.startswith("|1|") for entry in known.entries)
-    for number, key in enumerate(keys.values()):
+    for number, key in enumerate(shared.values()):
         for host in (f"h{number}.example", f"10.0.0.{number}"):
             assert isinstance(known.lookup(host, 22, key.public_key), Known)
     assert isinstance(known.lookup("p", 2222, ed), Known)
 
 
 @pytest.mark.parametrize("hash_host", [False, True])
-def test_ssh_keygen_finds_what_we_append(run, tmp_path, keys, hash_host):
+def test_ssh_keygen_finds_what_we_append(run, tmp_path, shared, hash_host):
     path = tmp_path / "known_hosts"
     known = KnownHosts()
-    for number, key in enumerate(keys.values()):
+    for number, key in enumerate(shared.values()):
         known.append(f"Host{number}", 22 + number, key.public_key, path, hash_host)
-    for number, key in enumerate(keys.values()):
+    for number, key in enumerate(shared.values()):
         name = f"host{number}" if number == 0 else f"[host{number}]:{22 + number}"
         found = run("ssh-keygen", "-F", name, "-f", path)
         assert f"line {number + 1}" in found
@@ -168,12 +175,12 @@ def test_key_types_are_in_file_order_once_and_without_markers(write, keys, ed, r
         f"@revoked h {ecdsa.to_openssh_line()}\nh ssh-dss AAAAB3NzaC1kc3M=\n"
     )
     known = KnownHosts.from_files(path)
-    assert known.key_types("h", 22) == ("ssh-rsa", "ssh-ed25519")
+    assert known.key_types("h", 22) == ("ssh-rsa", "ssh-ed25519")  # the authority is a revoked one
     assert known.key_types("x", 22) == ("ssh-ed25519",)
     assert [entry.marker for entry in known.entries][3:] == [Marker.CERT_AUTHORITY, Marker.REVOKED, Marker.TRUSTED]
 
 
-def test_a09_a_cert_authority_gives_no_trust_yet(write, ed, other):
+def test_a09_a_cert_authority_gives_a_plain_key_no_trust(write, ed, other):
     known = KnownHosts.from_files(write(f"@cert-authority * {ed.to_openssh_line()}\n"))
     assert known.lookup("h", 22, ed) == Unknown()
     assert known.lookup("h", 22, other) == Unknown()
@@ -243,12 +250,43 @@ def test_e04_crlf_bom_blanks_tabs_and_no_last_newline(write, ed):
     assert [(entry.hosts, entry.line) for entry in known.entries] == [("one", 1), ("two", 4), ("three", 5)]
 
 
-def test_a_file_cut_while_it_was_read_loses_only_its_last_line(write, ed):
+def test_e04_a_file_cut_while_it_was_read_loses_only_its_last_line(write, ed):
     text = f"one {ed.to_openssh_line()}\ntwo {ed.to_openssh_line()}\n"
     for end in range(len(text)):
         known = KnownHosts.from_files(write(text[:end]))
         assert all(entry.blob == ed.blob for entry in known.entries)
         assert [entry.hosts for entry in known.entries] in ([], ["one"], ["one", "two"])
+
+
+class ChangingPath:
+    """The path of a file to which something is added whenever anybody asks for it, up to `times` times."""
+
+    def __init__(self, path: str, line: str, times: int) -> None:
+        self.path, self.line, self.times = path, line, times
+
+    def __fspath__(self) -> str:
+        if self.times:
+            self.times -= 1
+            with open(self.path, "a") as file:
+                file.write(self.line)
+        return self.path
+
+
+def test_e04_a_file_changed_while_it_is_read_is_read_again(write, ed):
+    path = write("")
+    known = KnownHosts.from_files(ChangingPath(path, f"h {ed.to_openssh_line()}\n", 7))
+    assert len(known.entries) == 7
+    with pytest.raises(KeyFileError, match="changing all the time; try again"):
+        KnownHosts.from_files(ChangingPath(path, "#\n", 1000))
+
+
+def test_e04_a_million_lines(write, ed):
+    """The number of the last one is right, and those before cost nothing to keep."""
+    path = write("#\n" * 999_998 + f"bad line\nh {ed.to_openssh_line()}\n")
+    known = KnownHosts.from_files(path)
+    assert known.lookup("h", 22, ed) == Known(path, 1_000_000)
+    assert [skipped.line for skipped in known.skipped] == [999_999]
+    assert len(known.entries) == 1
 
 
 def test_missing_files_are_empty_and_others_are_refused(tmp_path, write, ed):
@@ -331,7 +369,7 @@ def test_append_to_the_null_device_lasts_as_long_as_the_object(ed):
      "x" * 1025],
 )  # fmt: skip
 @pytest.mark.parametrize("hash_host", [False, True])
-def test_hosts_that_cannot_stand_in_the_file(tmp_path, ed, host, hash_host):
+def test_e04_hosts_that_cannot_stand_in_the_file(tmp_path, ed, host, hash_host):
     path = tmp_path / "known_hosts"
     known = KnownHosts()
     with pytest.raises(KeyFileError, match="such a name cannot stand in this file") as caught:
@@ -380,15 +418,14 @@ def test_appending_at_once_loses_little_and_tears_nothing(tmp_path, ed):
 
 @given(st.binary(max_size=300))
 def test_any_bytes_load(ed, content):
-    known = KnownHosts()
-    known._load(content + b"\ngood " + ed.to_openssh_line().encode() + b"\n", "kh")
+    known = KnownHosts.from_bytes(content + b"\ngood " + ed.to_openssh_line().encode() + b"\n", "kh")
     assert isinstance(known.lookup("good", 22, ed), Known)
     assert all(str(skipped).isprintable() for skipped in known.skipped)
 
 
 @given(st.text(max_size=40), st.integers(-5, 70_000))
 def test_any_host_looks_up(ed, host, port):
-    known = KnownHosts()
-    known._load(f"h {ed.to_openssh_line()}\n*.x,!y {ed.to_openssh_line()}\n{hash_name('h')} {ed.to_openssh_line()}\n".encode(), "kh")
+    content = f"h {ed.to_openssh_line()}\n*.x,!y {ed.to_openssh_line()}\n{hash_name('h')} {ed.to_openssh_line()}\n"
+    known = KnownHosts.from_bytes(content.encode(), "kh")
     known.lookup(host, port, ed)
     known.key_types(host, port)

@@ -7,17 +7,16 @@ import os
 import asyncssh
 import paramiko
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from trio_ssh.keys import PassphraseRequired, PrivateKey, WrongPassphrase
-from trio_ssh.keys.own_types import OwnPrivateKey
+from trio_ssh.errors import KeyFileError
+from trio_ssh.keys import PassphraseRequired, PrivateKey, PrivateKeyFormat, WrongPassphrase
 
-PEM_FORMATS = {"traditional": PrivateFormat.TraditionalOpenSSL, "pkcs8": PrivateFormat.PKCS8}
 KEYGEN_TYPES = [("ed25519", "256"), ("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521"), ("rsa", "2048")]
 
 
 @pytest.mark.parametrize("passphrase", [None, "päss wörd", b"\xff\x00bytes"])
-def test_our_own_round_trip(key, passphrase):
+def test_our_own_round_trip(any_key, passphrase):
+    key = any_key
     text = key.to_openssh(passphrase, rounds=1)
     again = PrivateKey.from_bytes(text, passphrase)
     assert again == key
@@ -40,8 +39,14 @@ def test_every_length_of_padding(keys, length):
         assert PrivateKey.from_bytes(text, passphrase).comment == "c" * length
 
 
+def test_another_comment(keys):
+    key = keys["ed25519"].with_comment("another")
+    assert (key, key.comment, keys["ed25519"].comment) == (keys["ed25519"], "another", "ed25519 of a test")
+    assert PrivateKey.from_bytes(key.export()).comment == "another"
+
+
 def test_passphrase_that_is_not_needed_is_ignored(keys):
-    for text in (keys["rsa"].to_openssh(), pem(keys["rsa"], PrivateFormat.PKCS8)):
+    for text in (keys["rsa"].to_openssh(), keys["rsa"].export(PrivateKeyFormat.PKCS8)):
         assert PrivateKey.from_bytes(text, "not needed") == keys["rsa"]
 
 
@@ -134,19 +139,56 @@ def test_openssl_ec_with_a_parameters_block_before_it(run, tmp_path):
 
 
 def test_openssl_scrypt(run, tmp_path, keys):
-    (tmp_path / "in").write_bytes(pem(keys["nistp256"], PrivateFormat.PKCS8))
+    (tmp_path / "in").write_bytes(keys["nistp256"].export(PrivateKeyFormat.PKCS8))
     run("openssl", "pkcs8", "-topk8", "-in", "in", "-scrypt", "-passout", "pass:pw", "-out", "out")
     assert PrivateKey.from_bytes((tmp_path / "out").read_bytes(), "pw") == keys["nistp256"]
 
 
-@pytest.mark.parametrize("form", sorted(PEM_FORMATS))
-@pytest.mark.parametrize("passphrase", [None, b"pw"])
-def test_pem_of_every_type(key, form, passphrase):
-    if form == "traditional" and key.public_key.algorithm == "ssh-ed25519":
-        return  # there is no such form
-    text = pem(key, PEM_FORMATS[form], passphrase)
-    assert PrivateKey.from_bytes(text, passphrase) == key
-    assert PrivateKey.from_bytes(text.replace(b"\n", b"\r\n"), passphrase) == key
+@pytest.mark.parametrize("form", PrivateKeyFormat)
+@pytest.mark.parametrize("passphrase", [None, b"pw", "päss wörd", b"\xff\0x"])
+def test_every_format_of_every_type(any_key, form, passphrase):
+    if form is PrivateKeyFormat.PEM and any_key.public_key.algorithm in ("ssh-ed25519", "ssh-ed448"):
+        with pytest.raises(KeyFileError, match="has no PKCS#1 or SEC1 form; write it in OpenSSH's format or as PKCS#8"):
+            any_key.export(form, passphrase)
+        return
+    text = any_key.export(form, passphrase, rounds=1)
+    for read in (text, text.replace(b"\n", b"\r\n")):
+        assert PrivateKey.from_bytes(read, passphrase) == any_key
+    if passphrase:
+        with pytest.raises(WrongPassphrase):
+            PrivateKey.from_bytes(text, "another")
+        with pytest.raises(PassphraseRequired):
+            PrivateKey.from_bytes(text)
+
+
+def test_what_each_format_looks_like(keys):
+    def head(name: str, form: PrivateKeyFormat, passphrase: str | None = None) -> bytes:
+        return keys[name].export(form, passphrase, rounds=1).split(b"\n")[0]
+
+    assert head("rsa", PrivateKeyFormat.PEM) == b"-----BEGIN RSA PRIVATE KEY-----"
+    assert head("nistp384", PrivateKeyFormat.PEM) == b"-----BEGIN EC PRIVATE KEY-----"
+    assert head("rsa", PrivateKeyFormat.PKCS8) == head("ed448", PrivateKeyFormat.PKCS8) == b"-----BEGIN PRIVATE KEY-----"
+    assert head("rsa", PrivateKeyFormat.PKCS8, "pw") == b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+    assert head("rsa", PrivateKeyFormat.OPENSSH, "pw") == head("ed25519", PrivateKeyFormat.OPENSSH)
+    assert b"\nProc-Type: 4,ENCRYPTED\n" in keys["rsa"].export(PrivateKeyFormat.PEM, "pw")
+
+
+def test_what_only_openssh_can_write(software_keys):
+    for key in (software.private_key() for software in software_keys.values()):
+        assert PrivateKey.from_bytes(key.export(passphrase="pw", rounds=1), "pw") == key
+        for form in (PrivateKeyFormat.PEM, PrivateKeyFormat.PKCS8):
+            with pytest.raises(KeyFileError, match="can be written in OpenSSH's format only"):
+                key.export(form)
+
+
+@pytest.mark.parametrize("form", PrivateKeyFormat)
+def test_passphrases_that_cannot_be_set(keys, form):
+    for empty in ("", b""):
+        with pytest.raises(ValueError, match="the passphrase is empty; give None for a file that is not encrypted"):
+            keys["rsa"].export(form, empty)
+    if form is not PrivateKeyFormat.OPENSSH:
+        with pytest.raises(ValueError, match="the passphrase has 1024 bytes; a PEM file takes up to 1023"):
+            keys["rsa"].export(form, "x" * 1024)
 
 
 def test_openssh_text_survives_crlf_bom_and_lines_of_any_length(keys):
@@ -165,18 +207,20 @@ def test_other_libraries_read_what_we_write(key, tmp_path, passphrase):
     assert paramiko.PKey.from_path(tmp_path / "key", passphrase.encode() if passphrase else None).asbytes() == key.public_key.blob
 
 
+@pytest.mark.parametrize("passphrase", [None, "pw"])
+def test_asyncssh_reads_every_format(any_key, passphrase):
+    for form in PrivateKeyFormat:
+        if form is not PrivateKeyFormat.PEM or any_key.public_key.algorithm not in ("ssh-ed25519", "ssh-ed448"):
+            text = any_key.export(form, passphrase, rounds=1)
+            assert asyncssh.import_private_key(text, passphrase).public_data == any_key.public_key.blob
+
+
 @pytest.mark.parametrize("form", ["openssh", "pkcs8-pem", "pkcs1-pem"])
 @pytest.mark.parametrize("passphrase", [None, "pw"])
-def test_we_read_what_asyncssh_writes(key, form, passphrase):
-    if form == "pkcs1-pem" and key.public_key.algorithm == "ssh-ed25519":
+def test_we_read_what_asyncssh_writes(any_key, form, passphrase):
+    key = any_key
+    if form == "pkcs1-pem" and key.public_key.algorithm in ("ssh-ed25519", "ssh-ed448"):
         return
     theirs = asyncssh.import_private_key(key.to_openssh())
     text = theirs.export_private_key(form, passphrase, rounds=1 if form == "openssh" else 128, ignore_few_rounds=True)
     assert PrivateKey.from_bytes(text, passphrase) == key
-
-
-def pem(key: PrivateKey, form: PrivateFormat, passphrase: bytes | None = None) -> bytes:
-    encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    maths = key._maths
-    assert not isinstance(maths, OwnPrivateKey)
-    return maths.private_bytes(Encoding.PEM, form, encryption)

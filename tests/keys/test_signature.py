@@ -9,18 +9,29 @@ import paramiko
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.keys.software_keys import sk_blob
 from trio_ssh.errors import LocalProtocolError
-from trio_ssh.keys import DEFAULT_HOST_KEY_ALGORITHMS, PrivateKey, supported_signature_algorithms
+from trio_ssh.keys import (
+    DEFAULT_HOST_KEY_ALGORITHMS,
+    DEFAULT_USER_KEY_ALGORITHMS,
+    KEY_TYPES,
+    PrivateKey,
+    PublicKey,
+    supported_signature_algorithms,
+)
 from trio_ssh.keys.blobs import CURVES
+from trio_ssh.keys.security_keys import SK_ECDSA, SK_ED25519
 from trio_ssh.keys.signature import decode_signature, encode_signature
-from trio_ssh.wire.primitives import read_mpint, write_mpint, write_string
+from trio_ssh.wire.primitives import read_mpint, read_name, write_mpint, write_string
 
 DATA = b"what is signed"
-DECLARED = (*DEFAULT_HOST_KEY_ALGORITHMS, "ssh-rsa", "ssh-dss", "")
+DECLARED = (*DEFAULT_USER_KEY_ALGORITHMS, "ssh-rsa", "ssh-dss", "")
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
+ED448_ORDER = 2**446 - 13818066809895115352007386748515426880336692474882178609894547503885
 
 
 def raw_of(signature: bytes, algorithm: str) -> bytes:
@@ -34,37 +45,52 @@ def mpints(r: int, s: int) -> bytes:
     return bytes(out)
 
 
-def every_signature(keys) -> list[tuple[str, str, bytes]]:
-    """(who signed, how, bare signature) of every key by each of its algorithms, and a SHA-1 one that only an enemy would make."""
-    made = [(name, a, raw_of(key.sign(a, DATA), a)) for name, key in keys.items() for a in key.public_key.signature_algorithms]
-    return [*made, ("rsa", "ssh-rsa", keys["rsa"]._maths.sign(DATA, padding.PKCS1v15(), hashes.SHA1()))]
+def every_signature(keys, software_keys) -> list[tuple[str, str, bytes]]:
+    """(who signed, how, signature blob) of every key by each of its algorithms, and a SHA-1 one that only an enemy would make."""
+    made = [(name, a, key.sign(a, DATA)) for name, key in keys.items() for a in key.public_key.signature_algorithms]
+    made += [(name, a, key.sign(a, DATA)) for name, key in software_keys.items() for a in key.public_key.signature_algorithms]
+    sha1 = keys["rsa"]._maths.sign(DATA, padding.PKCS1v15(), hashes.SHA1())
+    return [*made, ("rsa", "ssh-rsa", encode_signature("ssh-rsa", sha1))]
 
 
-def test_b13_confusion_matrix(keys):
+def relabelled(blob: bytes, label: str) -> bytes:
+    out = bytearray()
+    write_string(out, label.encode())
+    return bytes(out) + blob[read_name(blob, 0)[1] :]
+
+
+def test_b13_confusion_matrix(keys, software_keys):
     """Declared algorithm x key x (signature's name x signature's bytes): nothing passes but what all four agree on."""
+    publics = {name: key.public_key for name, key in (keys | software_keys).items()}
+    signatures = every_signature(keys, software_keys)
+    assert {public.algorithm for public in publics.values()} == set(KEY_TYPES)
+    assert len(publics) == 8
     passed = set()
     for declared in DECLARED:
-        for name, key in keys.items():
-            for signer, made_by, raw in every_signature(keys):
+        for name, public in publics.items():
+            for signer, made_by, blob in signatures:
                 for label in DECLARED:
-                    if key.public_key.verify(declared, encode_signature(label, raw), DATA):
+                    if public.verify(declared, relabelled(blob, label), DATA):
                         passed.add((declared, name, label, signer, made_by))
-    expected = {(a, name, a, name, a) for name, key in keys.items() for a in key.public_key.signature_algorithms}
+    expected = {(a, name, a, name, a) for name, public in publics.items() for a in public.signature_algorithms}
     assert passed == expected
-    assert len(expected) == 6
+    assert {a for a, *_ in expected} == set(DEFAULT_USER_KEY_ALGORITHMS)
+    assert len(expected) == 10
 
 
-def test_other_data_or_another_key_is_no(key, keys):
+def test_other_data_or_another_key_is_no(any_key):
+    key = any_key
     algorithm = key.public_key.signature_algorithms[0]
     signature = key.sign(algorithm, DATA)
     assert key.public_key.verify(algorithm, signature, DATA)
     assert not key.public_key.verify(algorithm, signature, DATA + b"!")
-    kind = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}.get(key.public_key.algorithm, "ecdsa")
-    other = PrivateKey.generate(kind, None if kind == "ed25519" else key.public_key.bits)
+    kind = {"ssh-ed25519": "ed25519", "ssh-ed448": "ed448", "ssh-rsa": "rsa"}.get(key.public_key.algorithm, "ecdsa")
+    other = PrivateKey.generate(kind, key.public_key.bits)
     assert not other.public_key.verify(algorithm, signature, DATA)
 
 
-def test_the_envelope_is_exact(key):
+def test_the_envelope_is_exact(any_key):
+    key = any_key
     algorithm = key.public_key.signature_algorithms[0]
     signature = key.sign(algorithm, DATA)
     out = bytearray()
@@ -105,6 +131,48 @@ def test_e10_ed25519_s_must_be_below_the_order(keys):
         assert not key.public_key.verify("ssh-ed25519", encode_signature("ssh-ed25519", bad), DATA)
 
 
+def test_e10_ed448_s_must_be_below_the_order(keys):
+    key = keys["ed448"]
+    raw = raw_of(key.sign("ssh-ed448", DATA), "ssh-ed448")
+    s = int.from_bytes(raw[57:], "little")
+    malleated = raw[:57] + (s + ED448_ORDER).to_bytes(57, "little")
+    assert key.public_key.verify("ssh-ed448", encode_signature("ssh-ed448", raw), DATA)
+    for bad in (malleated, raw[:57] + bytes(57), raw + b"\0", raw[:-1], raw[:-1] + b"\x80", bytes(114), b""):
+        assert not key.public_key.verify("ssh-ed448", encode_signature("ssh-ed448", bad), DATA)
+
+
+def test_e10_security_keys_signatures_are_as_strict(software_keys):
+    """The bare signature in the blob: S below the order, r and s in range and shortest form, nothing behind them, no DER."""
+    key = software_keys[SK_ED25519]
+    raw = key.sign_raw(1, 7, b"", DATA)
+    s = int.from_bytes(raw[32:], "little")
+    assert key.public_key.verify(SK_ED25519, sk_blob(SK_ED25519, raw, 1, 7), DATA)
+    for bad in (raw[:32] + (s + ED25519_ORDER).to_bytes(32, "little"), raw + b"\0", raw[:-1], bytes(64), b""):
+        assert not key.public_key.verify(SK_ED25519, sk_blob(SK_ED25519, bad, 1, 7), DATA)
+    key = software_keys[SK_ECDSA]
+    raw = key.sign_raw(1, 7, b"", DATA)
+    order = CURVES["ecdsa-sha2-nistp256"].maths.group_order
+    r, offset = read_mpint(raw, 0)
+    s, _ = read_mpint(raw, offset)
+    assert key.public_key.verify(SK_ECDSA, sk_blob(SK_ECDSA, raw, 1, 7), DATA)
+    forms = [mpints(*pair) for pair in [(r + order, s), (r, s + order), (r, -s), (0, s), (r, 0), (order, s), (0, 0)]]
+    for bad in (*forms, raw + b"\0", raw[:-1], raw + raw, encode_dss_signature(r, s), b""):
+        assert not key.public_key.verify(SK_ECDSA, sk_blob(SK_ECDSA, bad, 1, 7), DATA)
+
+
+def test_e10_signature_bytes_are_no_identity(keys):
+    """An ECDSA signature has a twin, (r, n - s), that holds as well: nothing may be told apart by the bytes of signatures."""
+    key = keys["nistp256"]
+    algorithm = key.public_key.algorithm
+    made = key.sign(algorithm, DATA)
+    r, offset = read_mpint(raw_of(made, algorithm), 0)
+    s, _ = read_mpint(raw_of(made, algorithm), offset)
+    twin = encode_signature(algorithm, mpints(r, CURVES[algorithm].maths.group_order - s))
+    assert twin != made
+    assert key.public_key.verify(algorithm, twin, DATA)
+    assert PublicKey.from_blob(key.public_key.blob) == key.public_key  # what tells people apart is the key
+
+
 def test_rsa_signature_has_the_length_of_the_modulus_and_is_below_it(keys):
     key = keys["rsa"]
     n = key._maths.public_key().public_numbers().n
@@ -140,7 +208,8 @@ def test_b13_a_sha_1_signature_passes_only_where_it_is_asked_for_by_name(keys):
 def test_b13_sha_1_is_supported_and_proposed_nowhere(keys):
     assert "ssh-rsa" in supported_signature_algorithms()
     assert "ssh-rsa" not in DEFAULT_HOST_KEY_ALGORITHMS
-    assert set(supported_signature_algorithms()) == {*DEFAULT_HOST_KEY_ALGORITHMS, "ssh-rsa"}
+    assert "ssh-rsa" not in DEFAULT_USER_KEY_ALGORITHMS
+    assert set(supported_signature_algorithms()) == {*DEFAULT_USER_KEY_ALGORITHMS, "ssh-rsa"}
     for key in keys.values():
         assert "ssh-rsa" not in key.public_key.signature_algorithms
         assert ("ssh-rsa" in key.public_key.all_signature_algorithms) is (key.public_key.algorithm == "ssh-rsa")
@@ -167,11 +236,12 @@ def test_a25_ecdsa_nonces_are_not_biased(keys):
 
 
 @pytest.fixture(scope="module")
-def signatures(keys):
-    return [(key.public_key, a, key.sign(a, DATA)) for key in keys.values() for a in key.public_key.signature_algorithms]
+def signatures(keys, software_keys):
+    signers = [*keys.values(), *software_keys.values()]
+    return [(key.public_key, a, key.sign(a, DATA)) for key in signers for a in key.public_key.signature_algorithms]
 
 
-@given(st.integers(0, 5), st.integers(0, 10_000), st.integers(1, 255))
+@given(st.integers(0, 9), st.integers(0, 10_000), st.integers(1, 255))
 def test_a_damaged_signature_is_no_and_raises_nothing(signatures, which, position, flip):
     public, algorithm, signature = signatures[which]
     damaged = bytearray(signature)
@@ -180,8 +250,8 @@ def test_a_damaged_signature_is_no_and_raises_nothing(signatures, which, positio
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_as_signature_are_no(keys, raw):
-    for key in keys.values():
+def test_any_bytes_as_signature_are_no(keys, software_keys, raw):
+    for key in (*keys.values(), *software_keys.values()):
         for algorithm in key.public_key.signature_algorithms:
             assert not key.public_key.verify(algorithm, raw, DATA)
             assert not key.public_key.verify(algorithm, encode_signature(algorithm, raw), DATA)
@@ -221,7 +291,8 @@ def test_a24_a_faulty_signature_never_leaves(keys):
         faulty.sign("ssh-ed25519", DATA)
 
 
-def test_asyncssh_agrees_both_ways(key):
+def test_asyncssh_agrees_both_ways(any_key):
+    key = any_key
     theirs = asyncssh.import_private_key(key.to_openssh())
     for algorithm in key.public_key.signature_algorithms:
         name = algorithm.encode()

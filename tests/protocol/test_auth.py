@@ -10,6 +10,7 @@ import pytest
 from tests.protocol.test_phases import in_phase
 from trio_ssh.errors import RemoteProtocolError
 from trio_ssh.keys.key import PrivateKey
+from trio_ssh.protocol.auth_attempt import AuthAttempt
 from trio_ssh.protocol.auth_client import (
     Awaits,
     BannerReceived,
@@ -20,7 +21,7 @@ from trio_ssh.protocol.auth_client import (
     Refused,
     ServiceAccepted,
 )
-from trio_ssh.protocol.auth_server import AuthAttempt, ExtensionsNoted, Hopeless, ServerAuthentication, ServiceWanted
+from trio_ssh.protocol.auth_server import ExtensionsNoted, Hopeless, ServerAuthentication, ServiceWanted
 from trio_ssh.protocol.extensions import extensions_of_server, server_signature_algorithms
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.protocol.phases import Phase, PhaseTracker, Route

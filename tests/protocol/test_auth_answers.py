@@ -12,7 +12,14 @@ from trio_ssh.protocol.auth_server import Hopeless, ServiceWanted
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.wire.codec import encode
 from trio_ssh.wire.transport import ServiceAccept
-from trio_ssh.wire.userauth import UserauthBanner, UserauthFailure, UserauthPasswdChangereq, UserauthPkOk, UserauthSuccess
+from trio_ssh.wire.userauth import (
+    UserauthBanner,
+    UserauthFailure,
+    UserauthInfoRequest,
+    UserauthPasswdChangereq,
+    UserauthPkOk,
+    UserauthSuccess,
+)
 
 
 def test_sm_106_sm_107_success_or_failure_before_a_request():
@@ -110,9 +117,16 @@ def test_success_is_no_answer_to_a_question_about_a_key():
 
 
 def test_b21_messages_of_methods_that_were_not_begun():
-    for payload in (encode(UserauthPasswdChangereq("new?")), *(bytes([number]) + bytes(20) for number in range(61, 80))):
+    for payload in (encode(UserauthPasswdChangereq("new?")), encode(UserauthInfoRequest("", "", "", bytes(4)))):
+        ends = pair()
+        ends.client.request_none()
+        ends_with(2, ends.answer, payload)
+    for payload in (bytes([number]) + bytes(20) for number in range(61, 80)):
         ends = pair()
         ends.client.request_password("x")
+        ends_with(2, ends.answer, payload)
+        ends = pair()
+        ends.client.request_keyboard_interactive()
         ends_with(2, ends.answer, payload)
 
 

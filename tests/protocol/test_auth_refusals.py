@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.protocol.test_auth import KEYS, RSA_KEY, SESSION_ID, Pair, pair, signed_request
 from tests.strategies import utf8_texts
 from trio_ssh.errors import RemoteProtocolError
+from trio_ssh.protocol.auth_attempt import AuthAttempt
 from trio_ssh.protocol.auth_client import Awaits, Refused
-from trio_ssh.protocol.auth_server import AuthAttempt, Hopeless, ServerAuthentication
+from trio_ssh.protocol.auth_server import Hopeless, ServerAuthentication
 from trio_ssh.protocol.limits import Limits
 from trio_ssh.wire.codec import encode
 from trio_ssh.wire.transport import ExtInfo, ServiceAccept, ServiceRequest, write_extensions
@@ -278,8 +279,12 @@ def test_b10_b23_passwords_that_never_reach_a_policy():
     assert isinstance(ends.ask(request("password", encode(PasswordFields(False, b"abcd")))), Hopeless)
 
 
-def test_a_wish_to_change_the_password_is_refused():
-    assert is_refused(pair(), request("password", encode(PasswordFields(True, b"old", string_field(b"new"))))).counts
+def test_a_wish_to_change_the_password():
+    wish = encode(PasswordFields(True, b"old", string_field(b"new")))
+    attempt = pair().server.receive(request("password", wish))
+    assert isinstance(attempt, AuthAttempt)
+    assert (attempt.password, attempt.new_password) == ("old", "new")
+    assert is_refused(pair(), request("password", encode(PasswordFields(True, b"old", string_field(b""))))).counts
 
 
 # Counters --------------------------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ def host_key_for(algorithm: str) -> PrivateKey:
         return rsa_key()
     if key_type.startswith("ecdsa"):
         return PrivateKey.generate("ecdsa", int(key_type[-3:]))
+    if key_type == "ssh-ed448":
+        return PrivateKey.generate("ed448")
     return PrivateKey.generate()
 
 

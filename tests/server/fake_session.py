@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from trio_ssh.connection.terminal import Terminal
+from trio_ssh.keys.permissions import Permissions
 from trio_ssh.server.login_shell import Handler
 from trio_ssh.server.session import ServerSession
 
@@ -42,7 +43,10 @@ class FakeSession:
         environ: dict[str, str] | None = None,
         tight: bool = False,
         peer: str = "",
+        permissions: Permissions | None = None,
     ) -> None:
+        self.original_command = command if subsystem is None else subsystem
+        self.permissions = permissions or Permissions()
         self.command = command
         self.terminal = terminal
         self.subsystem = subsystem

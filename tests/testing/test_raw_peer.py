@@ -57,7 +57,8 @@ async def test_a_raw_client_goes_the_usual_way(autojump_clock, algorithms):
         await raw.log_in()
         await talk(raw)
     assert raw.numbers[:3] == [M.KEXINIT, M.KEX_REPLY, M.NEWKEYS]
-    assert [payload[0] for payload in raw.payloads] == raw.numbers
+    # The server's word about its host keys is there for those who look for it.
+    assert [payload[0] for payload in raw.payloads if payload[0] != M.GLOBAL_REQUEST] == raw.numbers
 
 
 async def serve_one(raw: RawPeer) -> None:

@@ -11,28 +11,35 @@ import attrs
 import trio
 
 from ..config import ListenAddress
+from ..config.ssh_values import AddressFamily
 from ..errors import ConfigError, printable
 
 BACKLOG = 128
 _NOTSENT_BYTES = 1 << 20
 
 
-def listen(addresses: Sequence[ListenAddress], ports: Sequence[int]) -> list[socket.socket]:
+_FAMILIES = {AddressFamily.ANY: socket.AF_UNSPEC, AddressFamily.INET: socket.AF_INET, AddressFamily.INET6: socket.AF_INET6}
+_EVERYWHERE = {AddressFamily.ANY: ("0.0.0.0", "::"), AddressFamily.INET: ("0.0.0.0",), AddressFamily.INET6: ("::",)}
+
+
+def listen(
+    addresses: Sequence[ListenAddress], ports: Sequence[int], family: AddressFamily = AddressFamily.ANY
+) -> list[socket.socket]:
     """Open the listening sockets; an address without a port listens on each of `ports`. Raises `ConfigError`.
 
-    Without addresses it listens everywhere, by IPv4 and IPv6, as far as the machine has them.
+    Without addresses it listens everywhere, by IPv4 and IPv6, as far as `family` allows it and the machine has them.
     """
     wanted = [(address.host, port) for address in addresses for port in ((address.port,) if address.port is not None else ports)]
     everywhere = not addresses
     if everywhere:
-        wanted = [(host, port) for port in ports for host in ("0.0.0.0", "::")]
+        wanted = [(host, port) for port in ports for host in _EVERYWHERE[family]]
     sockets: list[socket.socket] = []
     faults: list[str] = []
     for host, port in wanted:
         try:
             # Any free port: the same one for both families.
             chosen = sockets[-1].getsockname()[1] if everywhere and port == 0 and sockets and host == "::" else port
-            sockets += _listen_at(host, chosen)
+            sockets += _listen_at(host, chosen, _FAMILIES[family])
         except OSError as error:
             faults.append(f"cannot listen on {shown_address(host, port)}: {error.strerror or error}")
     if faults and not (everywhere and sockets):
@@ -42,9 +49,9 @@ def listen(addresses: Sequence[ListenAddress], ports: Sequence[int]) -> list[soc
     return sockets
 
 
-def _listen_at(host: str, port: int) -> list[socket.socket]:
+def _listen_at(host: str, port: int, wanted: int) -> list[socket.socket]:
     sockets = []
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(host, port, wanted, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, kind, protocol, _, address in dict.fromkeys(found):
         one = socket.socket(family, kind, protocol)
         try:
@@ -66,13 +73,18 @@ def shown_address(host: str, port: int) -> str:
 
 @attrs.frozen
 class TunedListener(trio.abc.Listener[trio.SocketStream]):
-    """A listener of our own sockets: the kernel may take a batch that is not sent yet (trio asks for 16 KiB, which wakes too often)."""
+    """A listener of our own sockets: the kernel may take a batch that is not sent yet (trio asks for 16 KiB, which wakes too often).
+
+    With `keep_alive` it also asks peers that are silent for hours whether they are still there (TCPKeepAlive).
+    """
 
     _listener: trio.SocketListener
+    _keep_alive: bool = True
 
     async def accept(self) -> trio.SocketStream:
         stream = await self._listener.accept()
         with contextlib.suppress(OSError, AttributeError):
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(self._keep_alive))
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_BYTES)
         return stream
 
@@ -80,9 +92,9 @@ class TunedListener(trio.abc.Listener[trio.SocketStream]):
         await self._listener.aclose()
 
 
-def listeners_of(sockets: Sequence[socket.socket]) -> list[TunedListener]:
+def listeners_of(sockets: Sequence[socket.socket], keep_alive: bool = True) -> list[TunedListener]:
     """For trio; within `trio.run` only."""
-    return [TunedListener(trio.SocketListener(trio.socket.from_stdlib_socket(one))) for one in sockets]
+    return [TunedListener(trio.SocketListener(trio.socket.from_stdlib_socket(one)), keep_alive) for one in sockets]
 
 
 def go_into_background() -> None:

@@ -6,14 +6,20 @@ import enum
 
 import attrs
 
-HELP = b"""~?
+_HELP = """{0}?
 Supported escape sequences:\r
- ~.   - terminate the connection\r
- ~R   - renew the keys\r
- ~?   - this message\r
- ~~   - send the escape character by typing it twice\r
+ {0}.   - terminate the connection\r
+ {0}R   - renew the keys\r
+ {0}?   - this message\r
+ {0}{0}   - send the escape character by typing it twice\r
 (Escapes are only recognised at the beginning of a line.)\r
 """
+
+
+def help_text(character: str) -> bytes:
+    """What ``~?`` shows, with the escape character that is in use."""
+    shown = character if character.isprintable() else f"^{chr(ord(character) | 64)}"
+    return _HELP.format(shown).encode("ascii")
 
 
 class Escape(enum.Enum):
@@ -24,24 +30,28 @@ class Escape(enum.Enum):
     HELP = ord("?")
 
 
-_TILDE = ord("~")
 _LINE_ENDS = b"\r\n"
 
 
 @attrs.define(eq=False)
 class EscapeFilter:
-    """Takes what is typed, in any pieces, and gives what is to be sent, with the escapes between at their places."""
+    """Takes what is typed, in any pieces, and gives what is to be sent, with the escapes between at their places.
 
+    `character` is what begins an escape; None, and there are none.
+    """
+
+    character: str | None = "~"
     _at_line_start: bool = True
-    _after_tilde: bool = False
+    _after_mark: bool = False
 
     def feed(self, typed: bytes) -> list[bytes | Escape]:
         """Pieces to send and escapes to obey, in the order in which they were typed."""
         found: list[bytes | Escape] = []
         sent = bytearray()
+        mark = -1 if self.character is None else ord(self.character)
         for character in typed:
-            if self._after_tilde:
-                self._after_tilde = False
+            if self._after_mark:
+                self._after_mark = False
                 escape = _ESCAPES.get(character)
                 if escape is not None:
                     if sent:
@@ -50,10 +60,10 @@ class EscapeFilter:
                     found.append(escape)
                     self._at_line_start = True
                     continue
-                if character != _TILDE:
-                    sent.append(_TILDE)  # it was none: both are sent
-            elif self._at_line_start and character == _TILDE:
-                self._after_tilde = True
+                if character != mark:
+                    sent.append(mark)  # it was none: both are sent
+            elif self._at_line_start and character == mark:
+                self._after_mark = True
                 continue
             sent.append(character)
             self._at_line_start = character in _LINE_ENDS

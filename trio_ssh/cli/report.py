@@ -11,6 +11,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterator, Sequence
 
+import attrs
 import trio
 
 from ..config import LogLevel
@@ -19,6 +20,7 @@ from .options import UsageError
 
 FAILURE = 255  # ssh(1), EXIT STATUS
 LINE_CHARACTERS_MAX = 4096
+SERVER_LINES_PER_SECOND = 100
 
 log = logging.getLogger("trio_ssh.cli")
 
@@ -79,19 +81,44 @@ def log_to_file(tool: str, path: str, level: LogLevel, *, server: bool = False) 
     _install(handler, level, server)
 
 
-def log_to_syslog(tool: str, level: LogLevel) -> None:
-    """Log lines go to the system's log where there is one, else nowhere."""
+def log_to_syslog(tool: str, level: LogLevel, facility: str = "AUTH") -> None:
+    """Log lines go to the system's log where there is one, else nowhere. `facility` is one of SyslogFacility (sshd_config(5))."""
     from logging.handlers import SysLogHandler
 
     try:
-        handler: logging.Handler = SysLogHandler("/dev/log", SysLogHandler.LOG_AUTH)
+        handler: logging.Handler = SysLogHandler("/dev/log", SysLogHandler.facility_names[facility.lower()])
     except OSError:
         handler = logging.NullHandler()
     handler.setFormatter(LineFormatter(f"{tool}[{os.getpid()}]: %(message)s", lambda: ""))
     _install(handler, level, True)
 
 
+@attrs.define(eq=False)
+class LineRate:
+    """A filter for a server's log: so many records pass in a second, then one that says how many did not (hardening E15)."""
+
+    per_second: int = SERVER_LINES_PER_SECOND
+    _second: int = -1
+    _passed: int = 0
+    _left_out: int = 0
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._passed = second, 0
+        if self._passed >= self.per_second:
+            self._left_out += 1
+            return False
+        self._passed += 1
+        if self._left_out:
+            record.msg, record.args = f"({self._left_out} lines were left out) {record.getMessage()}", None
+            self._left_out = 0
+        return True
+
+
 def _install(handler: logging.Handler, level: LogLevel, server: bool) -> None:
+    if server and level < LogLevel.DEBUG1:
+        handler.addFilter(LineRate())
     logging.raiseExceptions = False  # a log that cannot be written is no reason to write about it
     library = logging.getLogger("trio_ssh")
     for old in library.handlers[:]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import attrs
 import trio
 
 from .. import Client, Process, RequestDenied, Terminal, printable
-from .escapes import HELP, Escape, EscapeFilter
+from .escapes import Escape, EscapeFilter, help_text
 from .files import InputFile, OutputFile, open_input, open_output
 from .report import FAILURE, log
 from .terminal import is_terminal, raw_mode, read_terminal, terminal_size
@@ -31,6 +31,9 @@ class Task:
     subsystem: bool = False
     terminal: Terminal | None = None
     no_input: bool = False
+    escape: str | None = "~"
+    """The escape character at a terminal; None for none."""
+    environ: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.define(eq=False)
@@ -41,6 +44,7 @@ class Session:
     process: Process
     local_terminal: bool
     """Our stdin is a terminal in raw mode: escapes are obeyed and changes of its size passed on."""
+    escape: str | None = "~"
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     terminated: bool = False
     stdout_is_broken: bool = False
@@ -84,7 +88,7 @@ class Session:
             await self.process.stdin.send_all(data)
 
     async def _feed_typed(self, source: InputFile, nursery: trio.Nursery) -> None:
-        escapes = EscapeFilter()
+        escapes = EscapeFilter(self.escape)
         while data := await source.receive_some():
             for piece in escapes.feed(bytes(data)):
                 if isinstance(piece, Escape):
@@ -101,7 +105,7 @@ class Session:
                 nursery.start_soon(self.client.rekey)
             case Escape.HELP:
                 async with open_output(STDERR) as out:
-                    await out.send_all(HELP)
+                    await out.send_all(help_text(self.escape or "~"))
         await trio.lowlevel.checkpoint()
 
     async def _drain(self, source: trio.abc.ReceiveStream, number: int) -> None:
@@ -150,7 +154,7 @@ async def run_session(client: Client, task: Task) -> int:
         process = await stack.enter_async_context(_open(client, task))
         if local_terminal:
             stack.enter_context(raw_mode(STDIN))
-        return await Session(client, process, local_terminal).run(no_input=task.no_input)
+        return await Session(client, process, local_terminal, task.escape).run(no_input=task.no_input)
 
 
 @asynccontextmanager
@@ -159,9 +163,9 @@ async def _open(client: Client, task: Task) -> AsyncIterator[Process]:
         if task.subsystem:
             opening = client.open_subsystem(task.command)
         elif task.command:
-            opening = client.open_process(task.command, terminal=task.terminal)
+            opening = client.open_process(task.command, environ=task.environ, terminal=task.terminal)
         else:
-            opening = client.open_shell(task.terminal)
+            opening = client.open_shell(task.terminal, environ=task.environ)
         async with opening as process:
             yield process
     except RequestDenied as error:

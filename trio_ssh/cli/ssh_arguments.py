@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import enum
 import os
 import pwd
-import re
 import urllib.parse
 from collections.abc import Sequence
 
 import attrs
 
 from ..config import SSHConfig
+from ..config.names import check_host_name, check_user_name
 from ..errors import printable
 from .options import UsageError, quoted, read_options
 
-USAGE = """usage: trio-ssh [-46aCknNqstTvVx] [-c ciphers] [-E log_file] [-F config_file] [-i identity_file]
-                [-l user] [-m macs] [-o option] [-p port] destination [command [argument ...]]"""
+USAGE = """usage: trio-ssh [-46aCGknNqstTvVx] [-B bind_interface] [-b bind_address] [-c ciphers]
+                [-E log_file] [-e escape_char] [-F config_file] [-i identity_file]
+                [-l user] [-m macs] [-o option] [-P tag] [-p port] destination [command [argument ...]]
+       trio-ssh -Q query"""
 
 _KNOWN = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy"
-_SUPPORTED = "46aCcEFiklmnNopqstTvVx"  # -a, -k and -x switch off what is never on here
-_AS_OPTIONS = {"c": "Ciphers", "i": "IdentityFile", "l": "User", "m": "MACs", "p": "Port"}
-_BAD_NAME = re.compile(r"[\x00-\x20\x7f]")
-
-
-class TerminalWish(enum.Enum):
-    """Whether the other side should have a terminal."""
-
-    NEVER = "-T"
-    FOR_A_SHELL = "the default: if a shell is asked for and we have one"
-    IF_WE_HAVE_ONE = "-t"
-    ALWAYS = "-tt"
-
-
-class Family(enum.Enum):
-    """Which addresses to connect to."""
-
-    ANY = 0
-    IPV4 = 4
-    IPV6 = 6
+_SUPPORTED = "46aBbCcEeFGiklmnNopPqQstTvVx"  # -a, -k and -x switch off what is never on here
+# As with ssh, these stand above every -o, and the last of them counts; -i, -l, -o, -p and -P count in their order.
+_OVERRIDING = {"4": "AddressFamily=inet", "6": "AddressFamily=inet6", "C": "Compression=yes", "n": "StdinNull=yes"}
+_OVERRIDING_WITH_VALUE = {"B": "BindInterface", "b": "BindAddress", "c": "Ciphers", "e": "EscapeChar", "m": "MACs"}
+_IN_ORDER = {"i": "IdentityFile", "l": "User", "P": "Tag", "p": "Port"}
 
 
 @attrs.frozen(kw_only=True)
@@ -49,14 +35,12 @@ class Invocation:
     command: str = ""
     options: SSHConfig = attrs.field(factory=SSHConfig)
     config_path: str | None = None
-    """-F: instead of ~/.ssh/config; ``none`` is no file."""
-    terminal: TerminalWish = TerminalWish.FOR_A_SHELL
-    family: Family = Family.ANY
-    no_input: bool = False
-    no_command: bool = False
-    subsystem: bool = False
+    """-F: instead of the user's and the system's files; ``none`` is no file."""
     log_path: str | None = None
+    show_settings: bool = False
     wants_version: bool = False
+    query: str | None = None
+    """-Q: which names are asked for."""
 
 
 def parse_arguments(words: Sequence[str]) -> Invocation:
@@ -64,30 +48,25 @@ def parse_arguments(words: Sequence[str]) -> Invocation:
     options, rest = read_options(words, _KNOWN, _SUPPORTED)
     if any(letter == "V" for letter, _ in options):
         return Invocation(host="", wants_version=True)
+    if "Q" in dict(options):
+        return Invocation(host="", query=dict(options)["Q"])
     if not rest:
         raise UsageError("name a host to connect to\n" + USAGE)
     destination, *rest = rest
-    more, rest = read_options(rest, _KNOWN, _SUPPORTED)  # options may stand behind the host too
+    more, rest = read_options(rest, _KNOWN, _SUPPORTED.replace("Q", ""))  # options may stand behind the host too
     user, host, port = split_destination(destination)
     flags = "".join(letter for letter, _ in (*options, *more))
-    # The order is the precedence: whatever stands first on the command line wins, as with ssh.
-    compression = ["Compression=yes"] if "C" in flags else []
-    settings = [*_settings(options), *_of_destination(user, port), *_settings(more), *compression, *_log_level(flags)]
-    last = dict([*options, *more])
-    subsystem = "s" in flags
-    if subsystem and not rest:
+    if "s" in flags and not rest:
         raise UsageError("-s needs the name of a subsystem behind the host")
+    last = dict([*options, *more])
+    settings = [*_overriding(flags, last), *_in_order(options), *_of_destination(user, port), *_in_order(more)]
     return Invocation(
         host=host,
         command=" ".join(rest),
         options=SSHConfig.from_options(settings),
         config_path=last.get("F"),
-        terminal=_terminal(flags),
-        family=_family(flags),
-        no_input="n" in flags,
-        no_command="N" in flags,
-        subsystem=subsystem,
         log_path=last.get("E"),
+        show_settings="G" in flags,
     )
 
 
@@ -105,9 +84,11 @@ def split_destination(text: str) -> tuple[str | None, str, int | None]:
 
 
 def check_name(kind: str, name: str) -> None:
-    """No control characters, and nothing that another program could take for an option (hardening E11). Raises `UsageError`."""
-    if not name or name.startswith("-") or _BAD_NAME.search(name) or not name.isprintable() or len(name) > 1024:
-        raise UsageError(f"'{printable(name, 100)}' cannot be the name of a {kind}")
+    """Nothing that another program could take for an option, or a shell for more than a name (hardening E11). Raises `UsageError`."""
+    try:
+        check_host_name(name) if kind == "host" else check_user_name(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def local_user() -> str:
@@ -131,13 +112,21 @@ def _split_uri(text: str) -> tuple[str | None, str, int | None]:
     return user, urllib.parse.unquote(parts.hostname or ""), port
 
 
-def _settings(options: Sequence[tuple[str, str]]) -> list[str]:
+def _overriding(flags: str, last: dict[str, str]) -> list[str]:
+    settings = [_OVERRIDING[flag] for flag in reversed(flags) if flag in _OVERRIDING]
+    settings += [f"{name}={quoted(last[letter])}" for letter, name in _OVERRIDING_WITH_VALUE.items() if letter in last]
+    return [*settings, *_log_level(flags), *_session(flags), *_terminal(flags)]
+
+
+def _in_order(options: Sequence[tuple[str, str]]) -> list[str]:
     found = []
     for letter, value in options:
         if letter == "o":
             found.append(value)
-        elif letter in _AS_OPTIONS:
-            found.append(f"{_AS_OPTIONS[letter]}={quoted(value)}")
+        elif letter in _IN_ORDER:
+            if letter == "l":
+                check_name("user", value)
+            found.append(f"{_IN_ORDER[letter]}={quoted(value)}")
     return found
 
 
@@ -152,15 +141,18 @@ def _log_level(flags: str) -> list[str]:
     return ["LogLevel=QUIET"] if "q" in flags else []
 
 
-def _terminal(flags: str) -> TerminalWish:
+def _session(flags: str) -> list[str]:
+    if "N" in flags and "s" in flags:
+        raise UsageError("-N asks for no session and -s for one: leave one of them out")
+    if "N" in flags:
+        return ["SessionType=none", "RequestTTY=no"]
+    return ["SessionType=subsystem"] if "s" in flags else []
+
+
+def _terminal(flags: str) -> list[str]:
     wishes = [flag for flag in flags if flag in "tT"]
     if not wishes:
-        return TerminalWish.FOR_A_SHELL
+        return []
     if wishes[-1] == "T":
-        return TerminalWish.NEVER
-    return TerminalWish.ALWAYS if wishes.count("t") > 1 else TerminalWish.IF_WE_HAVE_ONE
-
-
-def _family(flags: str) -> Family:
-    last = [flag for flag in flags if flag in "46"][-1:]
-    return {"4": Family.IPV4, "6": Family.IPV6}[last[0]] if last else Family.ANY
+        return ["RequestTTY=no"]
+    return ["RequestTTY=force" if wishes.count("t") > 1 else "RequestTTY=yes"]

@@ -15,10 +15,13 @@ from ..connection.statistics import Statistics
 from ..connection.terminal import Terminal
 from ..connection.transport import lost
 from ..errors import ProcessFailed
+from ..keys.certificates import Certificate
 from ..keys.key import PublicKey
 from ..protocol.negotiation import Negotiated
 from ..wire.codec import encode
 from ..wire.connection import Env, Exec, Subsystem
+from .host_keys import HostKeyDoubt
+from .host_trust import HostTrust
 from .process import PIPE, CompletedProcess, Process, Stderr
 
 
@@ -28,6 +31,7 @@ class Client:
 
     _connection: Connection
     _mux: Mux
+    _trust: HostTrust
 
     # -- processes ---------------------------------------------------------------------------------------------------------------
 
@@ -159,9 +163,25 @@ class Client:
     @property
     def host_key(self) -> PublicKey:
         """The server's key, which the policy has accepted."""
-        key = self._connection.parts.supervisor.state.host_key
-        assert key is not None  # there is no Client before the first key exchange
-        return key
+        shown = self._connection.parts.supervisor.state.host_key
+        assert shown is not None  # there is no Client before the first key exchange
+        return shown.public_key if isinstance(shown, Certificate) else shown
+
+    @property
+    def host_certificate(self) -> Certificate | None:
+        """The certificate that the server's key came with; None for a plain key."""
+        shown = self._connection.parts.supervisor.state.host_key
+        return shown if isinstance(shown, Certificate) else None
+
+    @property
+    def host_key_doubt(self) -> HostKeyDoubt | None:
+        """Why the server's key is not believed though the policy let it pass: then nothing may be forwarded. None for a good key."""
+        return self._trust.doubt
+
+    @property
+    def authenticated_by(self) -> tuple[str, ...]:
+        """The methods by which we were let in, in order; ``none`` where the server wanted no proof (see `connect`'s `allow_none`)."""
+        return self._connection.logged_in.methods
 
     @property
     def server_version(self) -> str:

@@ -10,21 +10,23 @@ from types import TracebackType
 import attrs
 import trio
 
-from ..connection.authentication import ClientPlan, Offer
 from ..connection.collapse import only_cause, single_cause
 from ..connection.connection import Connection
 from ..connection.events import Observer
+from ..connection.identity_prover import ClientPlan
+from ..connection.offers import Offer, SessionBinding
 from ..connection.sides import ClientSide
 from ..connection.sockets import close_at_once, tune
 from ..connection.version import SOFTWARE
-from ..errors import ConnectionLost, LocalProtocolError
-from ..keys.key import PublicKey
+from ..errors import ConnectionLost, LocalProtocolError, printable
+from ..keys.certificates import KEY_TYPE_OF_CERTIFICATE_ALGORITHM
 from ..keys.signature import prefer_key_types
 from ..protocol.limits import Limits
 from ..protocol.negotiation import Algorithms
 from .client import Client
 from .credentials import Credential, all_offers, default_credentials
-from .host_keys import HostKeyPolicy, KnownHosts
+from .host_keys import HostCertificatePolicy, HostKeyPolicy, KnownHosts
+from .host_trust import HostTrust
 
 SSH_PORT = 22
 
@@ -41,12 +43,15 @@ def connect(
     stream: trio.abc.Stream | None = None,
     observer: Observer | None = None,
     banner: Callable[[str], None] | None = None,
+    allow_none: bool = True,
 ) -> Connecting:
     """``async with connect(...) as client``: a `Client` that is logged in. Leaving the block closes the connection and everything on it.
 
     `host` is a name or address, `port` 22 by default; with `stream`, any `trio.abc.Stream`, nothing is dialled and `host` only names the
-    server for the host key check. `username` defaults to ours. `credentials` are tried in order (default: the usual identity files);
-    `host_keys` is the policy for the server's key (default: the user's known_hosts, strict). `banner` gets text the server wants shown.
+    server for the host key check. `username` defaults to ours. `credentials` are tried in order (default: the agent's keys and
+    the usual identity files); `host_keys` is the policy for the server's key (default: the user's known_hosts, strict). `banner` gets text
+    the server wants shown. Without `allow_none` a server that lets us in without any proof of who we are is refused;
+    `Client.authenticated_by` tells what it was.
 
     There are no timeout parameters: use a cancel scope. Raises `HostKeyError`, `AuthenticationFailed`, `NegotiationError`,
     `RemoteProtocolError`, `ConnectionLost` or `KeyFileError` on entering; a connection that breaks later makes the calls on it raise.
@@ -62,6 +67,7 @@ def connect(
         stream,
         observer,
         banner,
+        allow_none,
     )
 
 
@@ -91,6 +97,7 @@ class Connecting:
     stream: trio.abc.Stream | None
     observer: Observer | None
     banner: Callable[[str], None] | None
+    allow_none: bool
     _block: _Block | None = None
 
     async def __aenter__(self) -> Client:
@@ -98,12 +105,12 @@ class Connecting:
             raise LocalProtocolError("a `connect(...)` can be entered once: make another for another connection")
         policy = self.host_keys if self.host_keys is not None else KnownHosts.default()
         try:
-            connection = await self._prepare(policy)
+            block = await self._prepare(policy)
         except BaseException:
             if self.stream is not None:
                 await close_at_once(self.stream)  # it is ours from entering on, whatever comes of it
             raise
-        self._block = block = _Block(connection)
+        self._block = block
         return await block.enter()
 
     async def __aexit__(
@@ -112,22 +119,22 @@ class Connecting:
         assert self._block is not None
         await self._block.leave(exc)
 
-    async def _prepare(self, policy: HostKeyPolicy) -> Connection:
+    async def _prepare(self, policy: HostKeyPolicy) -> _Block:
         check_host(self.host)
-        known_types = await policy.key_types(self.host, self.port)
-        algorithms = attrs.evolve(self.algorithms, host_keys=prefer_key_types(self.algorithms.host_keys, known_types))
         username = self.username if self.username is not None else getpass.getuser()
+        check_username(username, self.limits)
+        known_types = await policy.key_types(self.host, self.port)
+        algorithms = attrs.evolve(self.algorithms, host_keys=_wanted(self.algorithms.host_keys, known_types, policy))
         credentials = self.credentials
 
-        async def trust(key: PublicKey) -> None:
-            await policy.check(self.host, self.port, key)
+        trust = HostTrust(self.host, self.port, policy, self.limits)
 
-        async def offers() -> Sequence[Offer]:
-            return await all_offers(default_credentials() if credentials is None else credentials)
+        async def offers(session: SessionBinding) -> Sequence[Offer]:
+            return trust.allowed(await all_offers(default_credentials() if credentials is None else credentials, session))
 
-        side = ClientSide(plan=ClientPlan(username, offers, self.banner), trust=trust)
+        side = ClientSide(plan=ClientPlan(username, offers, self.banner, self.allow_none), trust=trust.check, on_mux=trust.attach)
         stream = self.stream if self.stream is not None else await self._dial()
-        return Connection(stream, side, algorithms, self.limits, SOFTWARE, self.observer)
+        return _Block(Connection(stream, side, algorithms, self.limits, SOFTWARE, self.observer), trust)
 
     async def _dial(self) -> trio.abc.Stream:
         try:
@@ -136,6 +143,13 @@ class Connecting:
             raise ConnectionLost(f"cannot connect to {self.host} port {self.port}: {_reason(error)}") from error
         tune(stream)
         return stream
+
+
+def _wanted(algorithms: Sequence[str], known_types: Sequence[str], policy: HostKeyPolicy) -> tuple[str, ...]:
+    """The host key algorithms to offer: those of certificates only where the policy has an authority for them, known key types first."""
+    certified = [name for name in algorithms if KEY_TYPE_OF_CERTIFICATE_ALGORITHM.get(name) in known_types]
+    plain = [name for name in algorithms if name not in KEY_TYPE_OF_CERTIFICATE_ALGORITHM]
+    return (*(certified if isinstance(policy, HostCertificatePolicy) else ()), *prefer_key_types(plain, known_types))
 
 
 def _reason(error: BaseException) -> str:
@@ -162,11 +176,19 @@ def check_host(host: str) -> None:
         raise LocalProtocolError(f"{host!r} is not a host name")
 
 
+def check_username(name: str, limits: Limits) -> None:
+    """A user name that no server would take for one, or that could be read as something else on its way there (hardening E11)."""
+    size = len(name.encode("utf-8", "surrogateescape"))
+    if name.startswith("-") or not name.isprintable() or size > limits.username_bytes:
+        raise LocalProtocolError(f"{printable(name, 100)!r} is not a user name")
+
+
 class _Block:
     """The nursery behind ``async with connect()``: opened by hand, because entering and leaving are two functions."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, trust: HostTrust) -> None:
         self._connection = connection
+        self._trust = trust
         self._manager = trio.open_nursery()
         self._nursery: trio.Nursery | None = None
 
@@ -186,7 +208,8 @@ class _Block:
             with single_cause():  # out of which comes the exception of a callback, if it was that
                 await self._manager.__aexit__(None, None, None)
             raise connection.cause or ConnectionLost("the connection was closed")
-        return Client(connection, connection.mux)
+        self._trust.learn(nursery, connection)
+        return Client(connection, connection.mux, self._trust)
 
     async def _give_up(self, nursery: trio.Nursery, error: BaseException) -> None:
         nursery.cancel_scope.cancel()

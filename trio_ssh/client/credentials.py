@@ -6,14 +6,19 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import attrs
 import trio
 
-from ..connection.authentication import Offer, PasswordOffer, Signer
-from ..errors import KeyFileError
+from ..agent.credential import AgentCredential
+from ..connection.offers import KeyboardInteractiveOffer, NotNow, Offer, PasswordOffer, SessionBinding, Signer
+from ..errors import KeyFileError, LocalProtocolError
+from ..keys.certificates import Certificate, CertifiedKey, plain_algorithm
 from ..keys.files import PassphraseRequired, WrongPassphrase, file_mark
 from ..keys.key import PrivateKey, PublicKey
+from ..keys.security_keys import SecurityKeyNeeded
+from ..protocol.auth_client import Asked
 
 _log = logging.getLogger("trio_ssh.credentials")
 
@@ -23,24 +28,48 @@ SLOW_SIGNATURE_BITS = 3072
 
 AskPassword = Callable[[], Awaitable[str | None]]
 AskPassphrase = Callable[[str], Awaitable[str | None]]
+AskNewPassword = Callable[[str], Awaitable[str | None]]
+Answer = Callable[[Asked], Awaitable[Sequence[str] | None]]
 
 
 @attrs.frozen
 class Password:
-    """A password, or an async function that gives one when its turn comes (None: skip). The function is asked `tries` times at most."""
+    """A password, or an async function that gives one when its turn comes (None: skip). The function is asked `tries` times at most.
+
+    If the server wants the password changed (RFC 4252 §8), ``await change(prompt)`` gives the new one (None: give up); without `change`
+    the method has failed then.
+    """
 
     password: str | AskPassword = attrs.field(repr=False)
     tries: int = 1
+    change: AskNewPassword | None = None
 
-    async def offers(self) -> Sequence[Offer]:
+    async def offers(self, session: SessionBinding) -> Sequence[Offer]:
         password = self.password
         if not isinstance(password, str):
-            return [PasswordOffer(password)] * self.tries
+            return [PasswordOffer(password, self.change)] * self.tries
 
         async def give() -> str | None:
             return password
 
-        return [PasswordOffer(give)]
+        return [PasswordOffer(give, self.change)]
+
+
+@attrs.frozen
+class KeyboardInteractive:
+    """Answers the server's questions (RFC 4256): ``await answer(asked)`` gives as many answers as ``asked.prompts``, or None to give up.
+
+    A round may have no prompts, only a text to be shown (`asked.name`, `asked.instruction`). Show the server's texts by
+    `errors.printable` only. `tries` is how often the method is begun anew after a refusal; `submethods` are devices that the user would
+    like the server to use, with commas between them.
+    """
+
+    answer: Answer
+    tries: int = 1
+    submethods: str = ""
+
+    async def offers(self, session: SessionBinding) -> Sequence[Offer]:
+        return [KeyboardInteractiveOffer(self.answer, self.submethods)] * self.tries
 
 
 @attrs.frozen
@@ -62,9 +91,51 @@ class PrivateKeyCredential:
     async def sign(self, algorithm: str, data: bytes) -> bytes:
         if self.key.public_key.algorithm == "ssh-rsa" and self.key.public_key.bits > SLOW_SIGNATURE_BITS:
             return await trio.to_thread.run_sync(self.key.sign, algorithm, data, abandon_on_cancel=True)
-        return self.key.sign(algorithm, data)
+        try:
+            return self.key.sign(algorithm, data)
+        except SecurityKeyNeeded as error:
+            raise NotNow(str(error)) from None
 
-    async def offers(self) -> Sequence[Offer]:
+    async def offers(self, session: SessionBinding) -> Sequence[Offer]:
+        return [self]
+
+
+@attrs.frozen
+class CertificateCredential:
+    """A certificate, and whatever signs by its key: a `PrivateKey`, a `PrivateKeyFile` that is unlocked first, an agent.
+
+    ``CertificateCredential.of(certified_key)`` takes both together. Raises `LocalProtocolError` for a signer of another key.
+    """
+
+    certificate: Certificate
+    signer: Signer
+
+    def __attrs_post_init__(self) -> None:
+        if self.signer.key_blob != self.certificate.public_key.blob:
+            raise LocalProtocolError(
+                f"the certificate is for the key {self.certificate.public_key.fingerprint()}; what would sign has another one"
+            )
+
+    @classmethod
+    def of(cls, key: CertifiedKey) -> CertificateCredential:
+        return cls(key.certificate, PrivateKeyCredential(key.key))
+
+    @property
+    def algorithms(self) -> Sequence[str]:
+        return self.certificate.all_signature_algorithms
+
+    @property
+    def key_blob(self) -> bytes:
+        return self.certificate.blob
+
+    @property
+    def ask_first(self) -> bool:
+        return self.signer.ask_first
+
+    async def sign(self, algorithm: str, data: bytes) -> bytes:
+        return await self.signer.sign(plain_algorithm(algorithm), data)
+
+    async def offers(self, session: SessionBinding) -> Sequence[Offer]:
         return [self]
 
 
@@ -85,13 +156,21 @@ class PrivateKeyFile:
     ask_passphrase: AskPassphrase | None = None
     tries: int = 3
     optional: bool = False
+    certificate: Certificate | None = None
+    """Offered in front of the key itself."""
 
-    async def offers(self) -> Sequence[Offer]:
-        """Raises `KeyFileError` for a file that cannot be used."""
+    async def offers(self, session: SessionBinding) -> Sequence[Offer]:
+        """Raises `KeyFileError` for a file that cannot be used, `LocalProtocolError` for another key's certificate."""
+        signers = await self._signers()
+        if self.certificate is None:
+            return signers
+        return [*(CertificateCredential(self.certificate, signer) for signer in signers), *signers]
+
+    async def _signers(self) -> Sequence[Signer]:
         if self.optional and file_mark(self.path) is None:
             return []
         try:
-            return [PrivateKeyCredential(await trio.to_thread.run_sync(PrivateKey.from_file, self.path))]
+            return self._usable(await trio.to_thread.run_sync(PrivateKey.from_file, self.path))
         except PassphraseRequired:
             if self.ask_passphrase is None and not self.optional:
                 raise
@@ -102,7 +181,13 @@ class PrivateKeyFile:
         if public_key is not None:
             return [_LockedKey(public_key, self)]
         key = await self.unlock()
-        return [PrivateKeyCredential(key)] if key is not None else []
+        return self._usable(key) if key is not None else []
+
+    def _usable(self, key: PrivateKey) -> Sequence[Signer]:
+        if key.security_key is None:
+            return [PrivateKeyCredential(key)]
+        _log.info("%s is on a security key, which only an agent can use: skipped; add it with ssh-add", self.path)
+        return []
 
     def _public_key(self) -> PublicKey | None:
         try:
@@ -147,7 +232,7 @@ class _LockedKey:
     async def sign(self, algorithm: str, data: bytes) -> bytes:
         key = await self.file.unlock()
         if key is None:
-            raise KeyFileError(f"{self.file.path} is encrypted and no passphrase was given", path=self.file.path)
+            raise NotNow(f"{self.file.path} is encrypted and no passphrase was given")
         if key.public_key != self.public_key:
             raise KeyFileError(
                 f"{self.file.path}.pub is not the public half of {self.file.path}: make it anew with ssh-keygen -y", path=self.file.path
@@ -155,21 +240,33 @@ class _LockedKey:
         return await PrivateKeyCredential(key).sign(algorithm, data)
 
 
-Credential = Password | PrivateKeyCredential | PrivateKeyFile | Signer
+@runtime_checkable
+class Credentials(Protocol):
+    """Whatever has something to offer: the credentials here, `AgentCredential`, and one of your own."""
+
+    async def offers(self, session: SessionBinding, /) -> Sequence[Offer]:
+        """What to try, in order. Asked once a connection, when the server has shown its host key and nothing has been tried yet."""
+
+
+Credential = Credentials | Signer
 
 
 def default_credentials() -> tuple[Credential, ...]:
-    """The usual identity files of ``~/.ssh`` that are there and not encrypted."""
+    """The keys of the user's agent, then the usual identity files of ``~/.ssh`` that are there and not encrypted."""
     folder = Path.home() / ".ssh"
-    return tuple(PrivateKeyFile(folder / name, optional=True) for name in IDENTITY_FILES)
+    return (AgentCredential(), *(PrivateKeyFile(folder / name, optional=True) for name in IDENTITY_FILES))
 
 
-async def all_offers(credentials: Sequence[Credential]) -> list[Offer]:
-    """What the credentials have to offer, in order."""
+async def all_offers(credentials: Sequence[Credential], session: SessionBinding) -> list[Offer]:
+    """What the credentials have to offer, in order; a key that several have is offered once."""
     offers: list[Offer] = []
+    seen: set[bytes] = set()
     for credential in credentials:
-        if isinstance(credential, (Password, PrivateKeyCredential, PrivateKeyFile)):
-            offers += await credential.offers()
-        else:
-            offers.append(credential)
+        found = await credential.offers(session) if isinstance(credential, Credentials) else [credential]
+        for offer in found:
+            if isinstance(offer, (PasswordOffer, KeyboardInteractiveOffer)):
+                offers.append(offer)
+            elif offer.key_blob not in seen:
+                seen.add(offer.key_blob)
+                offers.append(offer)
     return offers

@@ -10,8 +10,8 @@ import attrs
 
 from .. import SourcePenalties
 from ..wire.addresses import AddressList
-from .settings import Words
-from .values import _shown, choice, seconds, whole_number
+from .match import Words
+from .values import choice, seconds, shown, whole_number
 
 _COUNT_MAX = 2**31 - 1
 _count = whole_number(0, _COUNT_MAX)
@@ -32,12 +32,12 @@ def max_startups(word: str) -> MaxStartups:
     parts = word.split(":")
     if len(parts) == 1:
         full = whole_number(1, _COUNT_MAX)(word)
-        return MaxStartups(full, 100, full)
+        return MaxStartups(begin=full, full=full)
     if len(parts) != 3:
-        raise ValueError(f"{_shown(word)} is not a number, or start:rate:full such as 10:30:100")
+        raise ValueError(f"{shown(word)} is not a number, or start:rate:full such as 10:30:100")
     begin, percent, full = whole_number(1, _COUNT_MAX)(parts[0]), whole_number(1, 100)(parts[1]), whole_number(1, _COUNT_MAX)(parts[2])
     if begin > full:
-        raise ValueError(f"{_shown(word)}: its start is more than its full")
+        raise ValueError(f"{shown(word)}: its start is more than its full")
     return MaxStartups(begin, percent, full)
 
 
@@ -97,7 +97,7 @@ def penalties(words: Words) -> tuple[Penalty, ...]:
     """``yes`` or ``no`` alone, or several of ``crash:90s``, ``max-sources4:65536``, ``overflow:deny-all`` and the like."""
     if words[0].lower() in ("yes", "no"):
         if len(words) > 1:
-            raise ValueError(f"{_shown(words[0])} must stand alone")
+            raise ValueError(f"{shown(words[0])} must stand alone")
         return (("enabled", words[0].lower() == "yes"),)
     return tuple(_penalty(word) for word in words)
 
@@ -105,7 +105,7 @@ def penalties(words: Words) -> tuple[Penalty, ...]:
 def _penalty(word: str) -> Penalty:
     name, colon, value = word.partition(":")
     if not colon or name not in _PENALTIES:
-        raise ValueError(f"{_shown(word)} is not yes, no, or a penalty and its value; there are {', '.join(_PENALTIES)}")
+        raise ValueError(f"{shown(word)} is not yes, no, or a penalty and its value; there are {', '.join(_PENALTIES)}")
     field, parse = _PENALTIES[name]
     return field, parse(value)
 

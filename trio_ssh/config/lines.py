@@ -5,7 +5,9 @@ Only regular files of at most 1 MiB are read (hardening E14), and only those tha
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
@@ -47,6 +49,8 @@ class Line:
     place: Place
     keyword: str
     words: tuple[str, ...]
+    rest: str = ""
+    """What stands behind the keyword, as it is written."""
 
 
 def file_lines(path: Path, *, ours: bool = False) -> Iterator[Line]:
@@ -86,20 +90,20 @@ def _parse_line(text: str, place: Place) -> Line | None:
     if rest.startswith("="):
         rest = rest[1:]
     try:
-        return Line(place, text[:end], split_words(rest))
+        return Line(place, text[:end], split_words(rest), rest.lstrip(_BLANKS))
     except ValueError as error:
         raise place.error(f"{printable(text[:end], 64)}: {error}") from None
 
 
-def split_words(text: str) -> tuple[str, ...]:
+def split_words(text: str, *, comments: bool = True) -> tuple[str, ...]:
     r"""Cut at blanks outside of quotes. Quotes are ``"`` or ``'``; ``\"``, ``\'``, ``\\`` and outside of quotes ``\ `` stand for their
-    second character; a word that begins with ``#`` ends the line. Raises `ValueError`."""
+    second character; with `comments` a word that begins with ``#`` ends the line. Raises `ValueError`."""
     words: list[str] = []
     position = 0
     while True:
         while position < len(text) and text[position] in _BLANKS:
             position += 1
-        if position == len(text) or text[position] == "#":
+        if position == len(text) or (comments and text[position] == "#"):
             return tuple(words)
         word, position = _read_word(text, position)
         words.append(word)
@@ -153,5 +157,18 @@ def _read(path: str, shown: str, ours: bool) -> bytes:
 def _check(status: os.stat_result, name: str, ours: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(f"{name}: it is {'a directory' if stat.S_ISDIR(status.st_mode) else 'not a regular file'}")
-    if ours and (status.st_uid not in (0, os.getuid()) or status.st_mode & 0o022):
+    if ours and (status.st_uid not in (0, os.getuid()) or status.st_mode & 0o002 or _group_may_write(status)):
         raise ConfigError(f"{name}: others than you may write to this file, so it is not used; run: chmod go-w on it, and own it")
+
+
+def _group_may_write(status: os.stat_result) -> bool:
+    """A group of which nobody but the owner is a member is no other (ssh_config(5), FILES)."""
+    if not status.st_mode & 0o020:
+        return False
+    try:
+        members = set(grp.getgrgid(status.st_gid).gr_mem)
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        return True
+    members |= {account.pw_name for account in pwd.getpwall() if account.pw_gid == status.st_gid}
+    return not members <= {owner}

@@ -7,17 +7,16 @@ A table of `Keyword` values is all that tells one configuration language from an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, TypeAlias, TypeVar, cast
 
 import attrs
 
 from ..errors import printable
 from .lines import Line, Place
+from .match import Condition, Opener, Words
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
-
-Words = tuple[str, ...]
 
 
 @attrs.frozen(eq=False)
@@ -25,13 +24,14 @@ class Keyword(Generic[T_co]):
     """One keyword: its name as the manual writes it, what its words mean, and its value where nobody set it.
 
     `parse` raises `ValueError` with what is wrong. A keyword that `accumulates` has a tuple for its value, to which every line adds;
-    of others the first line wins.
+    of others the first line wins. One that takes the `whole_line` is given what stands behind it as one word, quotes and all.
     """
 
     name: str
     parse: Callable[[Words], T_co]
     default: T_co
     accumulates: bool = False
+    whole_line: bool = False
 
 
 Table = Mapping[str, Keyword[object]]
@@ -52,18 +52,42 @@ class Setting:
     place: Place
 
 
-class Condition(Protocol):
-    """When a section counts."""
+@attrs.frozen
+class Refused:
+    """A line that must not count: its keyword is `known`, but not supported, or not even known. `error` says so."""
 
-    def matches(self, host: str) -> bool: ...
+    place: Place
+    keyword: str
+    known: bool
+    error: str
+
+
+@attrs.frozen
+class Ignored:
+    """A line without effect: it tunes what we do not have. `quiet`: nobody need be told."""
+
+    place: Place
+    keyword: str
+    quiet: bool = False
+
+
+@attrs.frozen
+class Included:
+    """What an ``Include`` line brings: it counts where that line does."""
+
+    sections: tuple[Section, ...]
 
 
 @attrs.frozen
 class Section:
-    """Settings that hold under one condition; None is always."""
+    """Lines that hold under one condition; None is always, or in an included file: whenever its ``Include`` line counts."""
 
     condition: Condition | None
-    settings: tuple[Setting, ...]
+    items: tuple[Item, ...]
+
+
+ActiveItem: TypeAlias = Setting | Refused | Ignored
+Item: TypeAlias = ActiveItem | Included
 
 
 @attrs.frozen
@@ -91,48 +115,95 @@ class Settings:
 
     def places(self, keyword: Keyword[object]) -> tuple[Place, ...]:
         """Where its value comes from: one place for each line that counts; none for a default."""
-        return tuple(setting.place for setting in self._found.get(keyword.name, ()))
+        return tuple(dict.fromkeys(setting.place for setting in self._found.get(keyword.name, ())))
 
 
-def settings_of(sections: Iterable[Section], table: Table, host: str = "") -> Settings:
-    """The settings of the sections that count for `host`, earlier ones first."""
-    found: dict[str, tuple[Setting, ...]] = {}
+def settings_of(sections: Iterable[Section], table: Table, holds: Callable[[Condition], bool]) -> Settings:
+    """The settings of the sections whose conditions hold, earlier ones first. Raises `ConfigError` for a `Refused` line that counts."""
+    found = Found(table)
+    for item in active_items(sections, holds):
+        if isinstance(item, Refused):
+            raise item.place.error(item.error)
+        if isinstance(item, Setting):
+            found.add(item)
+    return found.settings()
+
+
+def active_items(sections: Iterable[Section], holds: Callable[[Condition], bool]) -> Iterator[ActiveItem]:
+    """The lines that count, in order; `holds` is asked when the walk has come to the condition."""
     for section in sections:
-        if section.condition is None or section.condition.matches(host):
-            for setting in section.settings:
-                if setting.name not in found:
-                    found[setting.name] = (setting,)
-                elif table[setting.name.lower()].accumulates:
-                    found[setting.name] += (setting,)
-    return Settings(found)
+        if section.condition is None or holds(section.condition):
+            for item in section.items:
+                if isinstance(item, Included):
+                    yield from active_items(item.sections, holds)
+                else:
+                    yield item
 
 
-Opener = Callable[[Words], Condition]
+@attrs.define(eq=False)
+class Found:
+    """Settings as they are found one after the other."""
+
+    table: Table
+    _found: dict[str, tuple[Setting, ...]] = attrs.field(factory=dict)
+
+    def add(self, setting: Setting) -> None:
+        """The first of a keyword counts, of one that accumulates all."""
+        if setting.name not in self._found:
+            self._found[setting.name] = (setting,)
+        elif self.table[setting.name.lower()].accumulates:
+            self._found[setting.name] += (setting,)
+
+    def settings(self) -> Settings:
+        """What has been found so far."""
+        return Settings(dict(self._found))
 
 
-def parse_sections(lines: Iterable[Line], table: Table, openers: Mapping[str, Opener]) -> tuple[Section, ...]:
-    """Parse lines by `table`; a line whose keyword is in `openers` begins a new section. Raises `ConfigError` naming file and line."""
+def parse_sections(
+    lines: Iterable[Line],
+    table: Table,
+    openers: Mapping[str, Opener],
+    *,
+    include: Callable[[Line], Iterable[Section]] | None = None,
+    other: Callable[[Line], Item] | None = None,
+) -> tuple[Section, ...]:
+    """Parse lines by `table`; a line whose keyword is in `openers` begins a new section. Raises `ConfigError` naming file and line.
+
+    `include` reads what an ``Include`` line names; without it there is no such line. `other` says what to do with a keyword that is not
+    in the table; without it such a line is an error.
+    """
     sections: list[Section] = []
     condition: Condition | None = None
-    settings: list[Setting] = []
+    items: list[Item] = []
     for line in lines:
         if opener := openers.get(line.keyword.lower()):
-            sections.append(Section(condition, tuple(settings)))
-            condition, settings = _parsed(line, line.keyword, opener), []
+            sections.append(Section(condition, tuple(items)))
+            condition, items = _opened(line, opener), []
+        elif include is not None and line.keyword.lower() == "include":
+            items.append(_included(line, include))
+        elif keyword := table.get(line.keyword.lower()):
+            line = attrs.evolve(line, words=(line.rest,)) if keyword.whole_line and line.words else line
+            items.append(Setting(keyword.name, parsed(line, keyword.name, keyword.parse), line.words, line.place))
+        elif other is not None:
+            items.append(other(line))
         else:
-            settings.append(_parse_setting(line, table, openers))
-    sections.append(Section(condition, tuple(settings)))
-    return tuple(section for section in sections if section.settings)
+            raise line.place.error(unknown_option(line.keyword, [*(known.name for known in table.values()), *map(str.capitalize, openers)]))
+    sections.append(Section(condition, tuple(items)))
+    return tuple(section for section in sections if section.condition is not None or section.items)
 
 
-def _parse_setting(line: Line, table: Table, openers: Mapping[str, Opener]) -> Setting:
-    keyword = table.get(line.keyword.lower())
-    if keyword is None:
-        raise line.place.error(_unknown(line.keyword, [*(known.name for known in table.values()), *map(str.capitalize, openers)]))
-    return Setting(keyword.name, _parsed(line, keyword.name, keyword.parse), line.words, line.place)
+def _opened(line: Line, opener: Opener) -> Condition:
+    return parsed(line, line.keyword, lambda words: opener(words, line.place))
 
 
-def _parsed(line: Line, name: str, parse: Callable[[Words], T]) -> T:
+def _included(line: Line, include: Callable[[Line], Iterable[Section]]) -> Included:
+    if not line.words:
+        raise line.place.error("Include: its value is missing")
+    return Included(tuple(include(line)))
+
+
+def parsed(line: Line, name: str, parse: Callable[[Words], T]) -> T:
+    """What `parse` makes of a line's words. Raises `ConfigError` that names the line and the keyword."""
     try:
         if not line.words:
             raise ValueError("its value is missing")
@@ -141,7 +212,8 @@ def _parsed(line: Line, name: str, parse: Callable[[Words], T]) -> T:
         raise line.place.error(f"{printable(name, 64)}: {error}") from None
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def unknown_option(name: str, known: list[str]) -> str:
+    """What is wrong, perhaps with the keyword that was meant."""
     import difflib  # for this one text only
 
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -11,8 +11,7 @@ from typing import TypeVar
 import attrs
 
 from ..errors import printable
-from ..wire.patterns import PatternList, compile_pattern_list
-from .settings import Words
+from .match import Words
 
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ def choice(choices: dict[str, T], wanted: str) -> Callable[[str], T]:
         try:
             return choices[word.lower()]
         except KeyError:
-            raise ValueError(f"{_shown(word)} is not {wanted}") from None
+            raise ValueError(f"{shown(word)} is not {wanted}") from None
 
     return parse
 
@@ -82,7 +81,7 @@ def choice(choices: dict[str, T], wanted: str) -> Callable[[str], T]:
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(word: str) -> int:
         if not (word.isascii() and word.isdigit() and len(word) <= 12 and least <= int(word) <= most):
-            raise ValueError(f"{_shown(word)} is not a number from {least} to {most}")
+            raise ValueError(f"{shown(word)} is not a number from {least} to {most}")
         return int(word)
 
     return parse
@@ -96,7 +95,7 @@ def seconds(word: str) -> int:
     """A time such as ``90``, ``1h30m`` or ``2d`` (sshd_config(5), TIME FORMATS)."""
     total = sum(int(count) * _UNIT_SECONDS[unit.lower()] for count, unit in _TIME_PART.findall(word)) if _TIME.fullmatch(word) else -1
     if not 0 <= total <= _SECONDS_MAX:
-        raise ValueError(f"{_shown(word)} is not a time such as 90, 90s or 1h30m")
+        raise ValueError(f"{shown(word)} is not a time such as 90, 90s or 1h30m")
     return total
 
 
@@ -126,10 +125,10 @@ def rekey_limit(words: Words) -> RekeyLimit:
 def _size(word: str) -> int:
     found = _SIZE.fullmatch(word)
     if not found or len(word) > 18:
-        raise ValueError(f"{_shown(word)} is not a size such as 16, 500M or 1G")
+        raise ValueError(f"{shown(word)} is not a size such as 16, 500M or 1G")
     size = int(found[1]) * _UNIT_BYTES[found[2].lower()]
     if size < _REKEY_BYTES_MIN:
-        raise ValueError(f"{_shown(word)} is less than {_REKEY_BYTES_MIN} bytes")
+        raise ValueError(f"{shown(word)} is less than {_REKEY_BYTES_MIN} bytes")
     return size
 
 
@@ -185,7 +184,7 @@ def listen_address(word: str) -> ListenAddress:
     if word.startswith("["):
         host, bracket, rest = word[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{_shown(word)} is not an address such as [::1]:22")
+            raise ValueError(f"{shown(word)} is not an address such as [::1]:22")
         return ListenAddress(text(host), listening_port(rest[1:]) if rest else None)
     if _is_ipv6(word):
         return ListenAddress(word)
@@ -212,7 +211,7 @@ def subsystem(words: Words) -> tuple[Subsystem, ...]:
     if len(words) < 2:
         raise ValueError("it takes a name and a command")
     if words[1].startswith("internal-"):
-        raise ValueError(f"the command {_shown(words[1])} is not supported; name a program")
+        raise ValueError(f"the command {shown(words[1])} is not supported; name a program")
     return (Subsystem(text(words[0]), " ".join(words[1:])),)
 
 
@@ -220,22 +219,10 @@ def environment_patterns(words: Words) -> tuple[str, ...]:
     """Names of environment variables, with ``*`` and ``?``."""
     for word in words:
         if not _ENVIRONMENT_PATTERN.fullmatch(word):
-            raise ValueError(f"{_shown(word)} is not the name of an environment variable")
+            raise ValueError(f"{shown(word)} is not the name of an environment variable")
     return words
 
 
-@attrs.frozen
-class HostPatterns:
-    """The condition of a ``Host`` line: any pattern matches, and none of those with a ``!``."""
-
-    patterns: tuple[str, ...]
-    _compiled: PatternList = attrs.field(
-        init=False, eq=False, repr=False, default=attrs.Factory(lambda self: compile_pattern_list(self.patterns), takes_self=True)
-    )
-
-    def matches(self, host: str) -> bool:
-        return self._compiled.matches(host)
-
-
-def _shown(word: str) -> str:
+def shown(word: str) -> str:
+    """A word as errors show it."""
     return f"'{printable(word, 100)}'"

@@ -21,10 +21,13 @@ from ..protocol.limits import Limits
 from ..protocol.negotiation import Algorithms, Negotiated, is_delayed, new_compressor, new_decompressor
 from ..protocol.role import Role
 from ..wire.numbers import DisconnectReason
-from .authentication import IdentityChecker, IdentityProver, SignaturesByUser
+from .authenticator import NOBODY, LoggedIn, SignaturesByUser
 from .events import ConnectionEnded, Event, KeyExchangeDone, Observer, RekeyCause, contained
+from .identity_checker import IdentityChecker
+from .identity_prover import IdentityProver
 from .keepalive import keep_alive
 from .mux import Mux
+from .offers import SessionBinding
 from .parts import Parts
 from .sides import ClientSide, ServerSide
 from .sockets import close_at_once, unacknowledged
@@ -47,7 +50,8 @@ class Connection:
     limits: Limits
     software: str
     observer: Observer | None = None
-    username: str = ""
+    logged_in: LoggedIn = NOBODY
+    """Who is logged in, by what, and what they may do."""
     cause: SSHError | None = None
     """The first cause of the connection's end; None while it lives or when we ended it ourselves."""
     mux: Mux | None = None
@@ -62,6 +66,11 @@ class Connection:
     @property
     def role(self) -> Role:
         return Role.CLIENT if isinstance(self.side, ClientSide) else Role.SERVER
+
+    @property
+    def username(self) -> str:
+        """The name of who is logged in, "" before."""
+        return self.logged_in.username
 
     @property
     def peer(self) -> str:
@@ -192,43 +201,67 @@ class Connection:
         parts = self.parts
         transport = await parts.transports.receive()
         state = parts.supervisor.state
-        assert state.session_id is not None  # the transport is handed on behind the first exchange only
+        # The transport is handed on behind the first exchange only.
+        assert state.session_id is not None
+        assert state.first_host_key is not None
         side = self.side
         if isinstance(side, ClientSide):
             proof = ClientAuthentication(side.plan.username, state.session_id, self.limits)
-            eager = is_tested(state.peer_line)
-            signatures = self.algorithms.signatures
-            prover = IdentityProver(proof, transport, parts.auth_messages, side.plan, self.observer, signatures, eager)
+            binding = SessionBinding(state.session_id, state.first_host_key.blob, state.first_signature, side.plan.username)
+            prover = IdentityProver(
+                machine=proof,
+                transport=transport,
+                messages=parts.auth_messages,
+                plan=side.plan,
+                binding=binding,
+                observer=self.observer,
+                signatures=self.algorithms.signatures,
+                eager=is_tested(state.peer_line),
+            )
             await prover.prove_identity()
             self._compress()  # the reader has halted behind the SUCCESS
-            self.username = side.plan.username
+            self.logged_in = LoggedIn(username=side.plan.username, methods=prover.methods_passed)
             self.mux = Mux(transport, self.limits, self.observer)
+            side.on_mux(self.mux)
             parts.muxes_in.send_nowait(self.mux)
         else:
             machine = ServerAuthentication(
                 state.session_id,
-                tuple(side.policy.methods),
-                self.limits,
-                side.peer,
-                self.algorithms.signatures,
-                side.policy.signature_algorithms if isinstance(side.policy, SignaturesByUser) else None,
+                limits=self.limits,
+                peer=side.peer,
+                signatures=self.algorithms.signatures,
+                signatures_of=side.policy.signature_algorithms if isinstance(side.policy, SignaturesByUser) else None,
+                host_key_blob=state.first_host_key.blob,
             )
-            await IdentityChecker(machine, transport, parts.auth_messages, side.policy, self.observer, self._granted).check_identity()
+            checker = IdentityChecker(
+                machine=machine,
+                transport=transport,
+                messages=parts.auth_messages,
+                policy=side.policy,
+                observer=self.observer,
+                granted=self._granted,
+                on_verdict=side.on_verdict,
+                on_mistake=side.on_mistake,
+                local=side.local,
+                banner=side.banner,
+            )
+            await checker.check_identity()
         parts.supervisor.allow_rekeys()
         self.settled.set()
 
-    def _granted(self, username: str, payload: bytes) -> None:
+    def _granted(self, login: LoggedIn, payload: bytes) -> None:
         """One synchronous act: the client may speak the connection protocol from SUCCESS on, and not a packet earlier."""
         assert isinstance(self.side, ServerSide)
         parts = self.parts
-        self.username = username
-        self.mux = mux = Mux(parts.transport, self.limits, self.observer, self.side.incoming_types)
+        self.logged_in = login
+        limits = self.limits if login.sessions is None else attrs.evolve(self.limits, sessions=login.sessions)
+        self.mux = mux = Mux(parts.transport, limits, self.observer, self.side.incoming_types)
         mux.on_open = self.side.on_open
         parts.transport.send_nowait(payload)
         self._compress()
         parts.phases.authentication_succeeded()
         parts.router.attach(mux)
-        self.side.on_login(username)
+        self.side.on_login(login)
 
     def _compress(self) -> None:
         """Delayed compression, if it was agreed on, begins in both directions behind USERAUTH_SUCCESS (OpenSSH's zlib@openssh.com)."""

@@ -58,6 +58,8 @@ class AuthAttempted:
     method: str
     outcome: str
     detail: str = ""
+    peer: str = ""
+    """On a server the client's address and port, "" where the stream has none."""
 
 
 @attrs.frozen

@@ -29,11 +29,12 @@ from ..crypto.kex_share import ClientShare
 from ..crypto.moduli import Moduli
 from ..crypto.packet_key import OpeningKey
 from ..errors import KeyExchangeError, LocalProtocolError, RemoteProtocolError, failing_as
-from ..keys.key import PrivateKey, PublicKey
 from ..protocol.identification import Identification
 from ..protocol.key_budget import KeyBudget, budget_for
 from ..protocol.key_exchange import (
     ExpectNewKeys,
+    HostKey,
+    OwnHostKey,
     Transcript,
     guess_share,
     is_group_exchange,
@@ -100,9 +101,9 @@ class OurIdentity:
 
     line: bytes
     """Our identification without CR LF."""
-    host_keys: dict[str, PrivateKey] = attrs.field(factory=dict)
+    host_keys: dict[str, OwnHostKey] = attrs.field(factory=dict)
     """A server's own, by host key algorithm."""
-    trust: Callable[[PublicKey], Awaitable[None]] | None = None
+    trust: Callable[[HostKey], Awaitable[None]] | None = None
     """A client's policy."""
     moduli: Moduli = attrs.field(factory=Moduli.built_in)
     """A server's groups for group exchange."""
@@ -327,6 +328,8 @@ class RekeySupervisor:
             state.session_id = new.exchange_hash
         state.generation += 1
         state.host_key = new.host_key
+        state.first_host_key = state.first_host_key or new.host_key
+        state.first_signature = state.first_signature or new.signature
         generation = state.generation
         up, down = new.negotiated.cipher_client_to_server, new.negotiated.cipher_server_to_client
         out_cipher, in_cipher = (up, down) if role is Role.CLIENT else (down, up)
@@ -357,7 +360,11 @@ class KeyState:
 
     peer_line: bytes = b""
     session_id: bytes | None = None
-    host_key: PublicKey | None = None
+    host_key: HostKey | None = None
+    first_host_key: HostKey | None = None
+    """That of the first exchange, which authentication is bound to."""
+    first_signature: bytes = b""
+    """The server's, over the session id."""
     guess: ClientShare | None = None
     """What went out with our first KEXINIT, if anything did."""
     may_rekey: bool = False

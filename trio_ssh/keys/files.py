@@ -138,9 +138,20 @@ def is_null_device(path: Path) -> bool:
         return False
 
 
-def write_private_file(path: Path, content: bytes) -> None:
-    """Put a file of mode 0600 in place in one step. What stood at `path`, also a symbolic link, is replaced, never written to."""
-    replace_file(path, content)
+def write_private_file(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Put a file of mode 0600 in place in one step. What stood at `path`, also a symbolic link, is replaced, never written to.
+
+    If not `replace`, whatever stands there is left alone, and that is a `KeyFileError`.
+    """
+    if replace:
+        replace_file(path, content)
+    else:
+        _put(path, content, mode=0o600)
+
+
+def write_public_file(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """The same for a file that everybody may read, as far as the umask lets."""
+    _put(path, content, mode=0o644, replace=replace)
 
 
 def make_directory(path: Path) -> None:
@@ -166,15 +177,34 @@ def replace_file(path: Path, content: bytes, *, keep_mode: bool = False, only_if
     Its mode is 0600, or with `keep_mode` that of the file that stood there, with its owner where we may set that. `only_if` is asked
     right before the rename; if it says no, nothing changes and False comes back. Raises `KeyFileError`; then nothing has changed either.
     """
+    return _put(path, content, mode=0o600, keep_mode=keep_mode, only_if=only_if, replace=True)
+
+
+def _put(
+    path: Path,
+    content: bytes,
+    *,
+    mode: int,
+    keep_mode: bool = False,
+    only_if: Callable[[], bool] | None = None,
+    replace: bool = False,
+) -> bool:
     target = os.fspath(path)
     temporary = f"{target}.{secrets.token_hex(8)}.tmp"
     try:
-        descriptor = _create(temporary)
+        descriptor = _create(temporary, mode)
         try:
-            _fill(descriptor, content, mode_of=target if keep_mode else None)
+            with open(descriptor, "wb") as file:
+                _set_mode(descriptor, mode, mode_of=target if keep_mode else None)
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
             if only_if is not None and not only_if():
                 return False
-            os.rename(temporary, target)
+            if replace:
+                os.rename(temporary, target)
+            else:
+                os.link(temporary, target)  # fails if there is anything, a dangling link too
             return True
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -183,14 +213,11 @@ def replace_file(path: Path, content: bytes, *, keep_mode: bool = False, only_if
         raise _os_error(path, error, "cannot be written") from None
 
 
-def _fill(descriptor: int, content: bytes, mode_of: str | None) -> None:
-    with open(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)  # whatever the umask took away
-        if mode_of is not None:
-            _take_over_mode(mode_of, descriptor)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+def _set_mode(descriptor: int, mode: int, mode_of: str | None) -> None:
+    if mode == 0o600:
+        os.fchmod(descriptor, mode)  # whatever the umask took away
+    if mode_of is not None:
+        _take_over_mode(mode_of, descriptor)
 
 
 def _take_over_mode(path: str, descriptor: int) -> None:
@@ -203,9 +230,9 @@ def _take_over_mode(path: str, descriptor: int) -> None:
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
-def _create(path: str) -> int:
-    # The mode is given at creation: the file is never readable by others, not even for a moment.
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _create(path: str, mode: int) -> int:
+    # The mode is given at creation: a private file is never readable by others, not even for a moment.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
 
 
 def _error(path: Path, text: str) -> KeyFileError:
@@ -220,6 +247,8 @@ def _os_error(path: Path, error: OSError | ValueError, what: str) -> KeyFileErro
 def _advice(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "check the path"
+    if isinstance(error, FileExistsError):
+        return "choose another path, or remove what is there"
     if isinstance(error, PermissionError):
         return "check who owns it and its mode, and those of its directories"
     return "check the path and the file system"

@@ -7,19 +7,23 @@ import os
 from functools import cached_property
 
 import attrs
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from ..errors import DecodeError, KeyFileError, LocalProtocolError, failing_as, printable
-from .blobs import CURVES, RSA_BITS_MAX, RSA_BITS_MIN, PublicMaths, check_blob, encode_blob
+from .blobs import CURVES, RSA_BITS_MAX, RSA_BITS_MIN, PublicMaths, bits_of, check_blob, encode_blob, needs_building
+from .export import PrivateKeyFormat, export_private
 from .files import Path, Source, read_private_file, write_private_file
-from .fingerprint import sha256_fingerprint
+from .fingerprint import fingerprint, randomart, randomart_title, sha256_fingerprint
 from .lines import read_base64
 from .own_types import generate_own
+from .private_fields import write_certified_fields, write_private_fields
 from .private_file import read_private
-from .private_openssh import BCRYPT_ROUNDS_DEFAULT, BCRYPT_ROUNDS_MAX, write_openssh_private
+from .private_openssh import BCRYPT_ROUNDS_DEFAULT, KEY_CIPHER_DEFAULT
+from .security_keys import SecurityPrivateKey
 from .signature import LEGACY_SIGNATURE_ALGORITHMS, SIGNATURE_ALGORITHMS, PrivateMaths, check_signature, make_signature
 
 _LINE_BLANKS = " \t"
+_KINDS = "ed25519, ed448, ecdsa (256, 384, 521) or rsa (2048 to 16384)"
 
 
 @attrs.frozen
@@ -39,7 +43,7 @@ class PublicKey:
         with failing_as("reading a key"):
             algorithm, _ = check_blob(blob)
             key = cls(algorithm, blob)
-            if algorithm in CURVES:
+            if needs_building(algorithm):
                 _ = key._maths  # only building the point tells whether it lies on the curve
         return key
 
@@ -56,7 +60,7 @@ class PublicKey:
     def to_openssh_line(self, comment: str = "") -> str:
         """``type base64 [comment]`` without a newline; line breaks and other control characters in the comment become blanks."""
         line = f"{self.algorithm} {base64.b64encode(self.blob).decode('ascii')}"
-        cleaned = "".join(c if c.isprintable() else " " for c in comment).strip()
+        cleaned = one_line(comment)
         return f"{line} {cleaned}" if cleaned else line
 
     @property
@@ -71,12 +75,16 @@ class PublicKey:
 
     @property
     def bits(self) -> int:
-        """The key's size as people state it: 256 for ed25519, the field's for ecdsa, the modulus's for rsa."""
-        return 256 if isinstance(self._maths, ed25519.Ed25519PublicKey) else self._maths.key_size
+        """The key's size as people state it: 256 for ed25519, 456 for ed448, the field's for ecdsa, the modulus's for rsa."""
+        return bits_of(self._maths)
 
-    def fingerprint(self) -> str:
-        """``SHA256:`` and the unpadded base64 of the blob's digest, as ssh-keygen shows it."""
-        return sha256_fingerprint(self.blob)
+    def fingerprint(self, digest: str = "SHA256") -> str:
+        """``SHA256:`` and the unpadded base64 of the blob's digest, as ssh-keygen shows it; `digest` may be another, such as MD5."""
+        return fingerprint(self.blob, digest)
+
+    def randomart(self, digest: str = "SHA256") -> str:
+        """The fingerprint as a picture of eleven lines, as ``ssh-keygen -lv`` shows it."""
+        return randomart(self.blob, randomart_title(self.algorithm, self.bits), digest)
 
     def verify(self, algorithm: str, signature_blob: bytes, data: bytes, *, legacy: bool = False) -> bool:
         """Is `signature_blob` this key's signature of `data` by exactly `algorithm`? Whatever is malformed or out of place is False.
@@ -94,6 +102,11 @@ class PublicKey:
     @cached_property
     def _maths(self) -> PublicMaths:
         return check_blob(self.blob)[1]()
+
+
+def one_line(comment: str) -> str:
+    """The comment as it can stand in a line: what breaks lines and other control characters are blanks."""
+    return "".join(c if c.isprintable() else " " for c in comment).strip()
 
 
 def blob_of_fields(key_type: str, encoded: str) -> bytes:
@@ -127,7 +140,8 @@ class PrivateKey:
 
     @classmethod
     def generate(cls, kind: str = "ed25519", bits: int | None = None, comment: str = "") -> PrivateKey:
-        """Make a new key: "ed25519", "ecdsa" (`bits` 256, 384 or 521; 256 if not given) or "rsa" (2048 to 16384; 3072 if not given).
+        """Make a new key: "ed25519", "ed448", "ecdsa" (`bits` 256, 384 or 521; 256 if not given) or "rsa" (2048 to 16384; 3072 if
+        not given).
 
         The name of a key type of your own makes one of that. `ValueError` for another kind or size. An RSA key takes from a tenth of a
         second to minutes.
@@ -153,7 +167,7 @@ class PrivateKey:
 
         Raises `LocalProtocolError` for an algorithm that is not among the public key's `all_signature_algorithms`. The signature is
         verified before it is handed out, because a faulty one can give the private key away; if it is faulty, that is a
-        `LocalProtocolError` too.
+        `LocalProtocolError` too. `SecurityKeyNeeded`, another one, is raised for the handle of a security key.
         """
         if algorithm not in self.public_key.all_signature_algorithms:
             raise LocalProtocolError(f"a key of type {self.public_key.algorithm} cannot sign by {printable(algorithm, 64)!r}")
@@ -163,6 +177,23 @@ class PrivateKey:
             raise LocalProtocolError(f"the signature just made by the key {self.public_key.fingerprint()} is faulty; it was not sent")
         return blob
 
+    @property
+    def security_key(self) -> SecurityPrivateKey | None:
+        """What is known of the authenticator's key, if this is only the handle of one: then `sign` raises `SecurityKeyNeeded`."""
+        return self._maths if isinstance(self._maths, SecurityPrivateKey) else None
+
+    def agent_fields(self) -> bytes:
+        """Key type, public and private fields as SSH_AGENTC_ADD_IDENTITY has them (draft-miller-ssh-agent §3.2): the secret itself."""
+        out = bytearray()
+        write_private_fields(out, self._maths)
+        return bytes(out)
+
+    def certified_agent_fields(self, certificate_type: str, certificate_blob: bytes) -> bytes:
+        """The same for the key with a certificate: its type (the first string in it), its blob, and the private fields."""
+        out = bytearray()
+        write_certified_fields(out, self._maths, certificate_type, certificate_blob)
+        return bytes(out)
+
     def to_openssh(
         self, passphrase: str | bytes | None = None, comment: str | None = None, *, rounds: int = BCRYPT_ROUNDS_DEFAULT
     ) -> bytes:
@@ -170,19 +201,43 @@ class PrivateKey:
 
         `rounds` (1 to 2048) is bcrypt's cost, some 10 ms each. An empty passphrase is a `ValueError`: None means no encryption.
         """
-        if passphrase is not None and not passphrase:
-            raise ValueError("the passphrase is empty; give None for a file that is not encrypted")
-        if not 1 <= rounds <= BCRYPT_ROUNDS_MAX:
-            raise ValueError(f"rounds must be 1 to {BCRYPT_ROUNDS_MAX}, not {rounds}")
-        secret = passphrase.encode("utf-8", "surrogateescape") if isinstance(passphrase, str) else passphrase
-        return write_openssh_private(self._maths, self.comment if comment is None else comment, secret, rounds)
+        return self.with_comment(self.comment if comment is None else comment).export(passphrase=passphrase, rounds=rounds)
 
-    def write_file(self, path: Path, passphrase: str | bytes | None = None) -> None:
-        """Write the key in OpenSSH format, mode 0600 from the first moment; what stood at `path` is replaced in one step.
+    def export(
+        self,
+        form: PrivateKeyFormat = PrivateKeyFormat.OPENSSH,
+        passphrase: str | bytes | None = None,
+        *,
+        rounds: int = BCRYPT_ROUNDS_DEFAULT,
+        cipher: str = KEY_CIPHER_DEFAULT,
+    ) -> bytes:
+        """The content of a private key file of this form; only OpenSSH's keeps the comment, and uses `rounds` and `cipher`.
 
-        A symbolic link at `path` is replaced, not followed. Raises `KeyFileError`.
+        The ciphers are those of ``ssh-keygen -Z``: AES in CTR, CBC and GCM mode. Raises `KeyFileError` for a type of key that has no such
+        form, `ValueError` as `to_openssh` does, and for a passphrase of more than 1023 bytes in PEM or another cipher.
         """
-        write_private_file(path, self.to_openssh(passphrase))
+        return export_private(self._maths, self.comment, form, passphrase, rounds, cipher)
+
+    def with_comment(self, comment: str) -> PrivateKey:
+        """The same key with another comment."""
+        return attrs.evolve(self, comment=comment)
+
+    def write_file(
+        self,
+        path: Path,
+        passphrase: str | bytes | None = None,
+        *,
+        form: PrivateKeyFormat = PrivateKeyFormat.OPENSSH,
+        rounds: int = BCRYPT_ROUNDS_DEFAULT,
+        cipher: str = KEY_CIPHER_DEFAULT,
+        replace: bool = True,
+    ) -> None:
+        """Write the key to a file, mode 0600 from the first moment; what stood at `path` is replaced in one step.
+
+        A symbolic link at `path` is replaced, not followed. If not `replace`, a file (or link) that is there is an error. Raises
+        `KeyFileError`, and what `export` does.
+        """
+        write_private_file(path, self.export(form, passphrase, rounds=rounds, cipher=cipher), replace=replace)
 
 
 def _from_maths(maths: PrivateMaths, comment: str = "") -> PrivateKey:
@@ -193,6 +248,8 @@ def _from_maths(maths: PrivateMaths, comment: str = "") -> PrivateKey:
 def _generate(kind: str, bits: int | None) -> PrivateMaths:
     if kind == "ed25519" and bits in (None, 256):
         return ed25519.Ed25519PrivateKey.generate()
+    if kind == "ed448" and bits in (None, 456):
+        return ed448.Ed448PrivateKey.generate()
     if kind == "ecdsa":
         for curve in CURVES.values():
             if curve.maths.key_size == (bits or 256):
@@ -201,4 +258,4 @@ def _generate(kind: str, bits: int | None) -> PrivateMaths:
         return own
     if kind == "rsa" and RSA_BITS_MIN <= (bits or 3072) <= RSA_BITS_MAX:
         return rsa.generate_private_key(public_exponent=65537, key_size=bits or 3072)
-    raise ValueError(f"there is no key of kind {kind!r} with {bits} bits: use ed25519, ecdsa (256, 384, 521) or rsa (2048 to 16384)")
+    raise ValueError(f"there is no key of kind {kind!r} with {bits} bits: use {_KINDS}")

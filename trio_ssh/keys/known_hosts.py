@@ -1,7 +1,8 @@
 """known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): which keys a host is known by, and adding one.
 
 A line is taken whole or skipped whole; no bad line shifts another's fields. A host of port 22 is looked up by its bare name, of another
-port as ``[name]:port``. ``@revoked`` wins over everything else. ``@cert-authority`` lines are recognised and kept, and give no trust yet.
+port as ``[name]:port``. ``@revoked`` wins over everything else, over a ``@cert-authority`` too: those vouch for certificates, never for a
+plain key.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import TypeAlias
 
 import attrs
 
-from ..errors import DecodeError, KeyFileError, printable
+from ..errors import DecodeError, printable
 from ..wire.patterns import PatternList, compile_pattern_list
 from .blobs import check_blob, is_key_type
+from .certificates import CERTIFICATE_KEY_TYPES
 from .files import FileMark, Path, Source, file_mark, is_null_device, make_directory, read_if_exists, replace_file
 from .key import PublicKey, blob_of_fields
 from .lines import SkippedLine, entry_lines, log_skipped, read_base64
@@ -28,11 +30,12 @@ from .lines import SkippedLine, entry_lines, log_skipped, read_base64
 KNOWN_HOSTS_BYTES_MAX = 256 << 20
 KNOWN_HOSTS_LINE_BYTES_MAX = 64 << 10
 SSH_PORT = 22
+TRIES_MAX = 10
+"""How often a rewrite of a file starts over because another process has changed it."""
 
 _logger = logging.getLogger("trio_ssh.known_hosts")
 
 _SALT_BYTES = 20
-_TRIES_MAX = 10
 _HOSTS = re.compile(rb"[\x21-\x7e]+")
 _WILD = re.compile(r"[*?!]")
 _UNWRITABLE = re.compile(r"[^\x21-\x7e]|[,*?!@\\|\[\]#]")
@@ -61,7 +64,7 @@ class KnownHostEntry:
 
 @attrs.frozen
 class Known:
-    """The key is saved for the host: where."""
+    """The key, or the authority of a certificate, is saved for the host: where."""
 
     path: str
     line: int
@@ -83,7 +86,7 @@ class Changed:
 
 @attrs.frozen
 class Revoked:
-    """The key is marked as revoked: where."""
+    """The key, or the authority of its certificate, is marked as revoked: where."""
 
     path: str
     line: int
@@ -115,8 +118,15 @@ class KnownHosts:
         """
         known = cls()
         for path in paths:
-            content, _ = _read_settled(path)
-            known._load(content, os.fspath(path))
+            content, _ = read_settled(path)
+            log_skipped(_logger, known._load(content, os.fspath(path)))
+        return known
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: Path = "") -> KnownHosts:
+        """The entries of one file's content; `path` is what entries and skipped lines will name. Nothing is logged."""
+        known = cls()
+        known._load(content, os.fspath(path))
         return known
 
     @property
@@ -138,28 +148,48 @@ class KnownHosts:
         found.update(index for salt, digest, index in self._hashed if hmac.digest(salt, raw, "sha1") == digest)
         return tuple(self._entries[index] for index in sorted(found))
 
+    def entries_of(self, key: PublicKey) -> tuple[KnownHostEntry, ...]:
+        """All entries with this key, whatever their hosts, but for those with a marker."""
+        return tuple(entry for entry in _trusted(self._entries) if entry.blob == key.blob)
+
     def lookup(self, host: str, port: int, key: PublicKey) -> LookupResult:
         """What is known about `key` as the host's key.
 
         For a port other than 22 a key that is saved for the bare host name will do (as for OpenSSH), if nothing else is saved.
         """
-        entries = self.entries_for(host, port)
-        bare = self.entries_for(host) if port != SSH_PORT else ()
-        for entry in (*entries, *bare):
-            if entry.marker is Marker.REVOKED and entry.blob == key.blob:
-                return Revoked(entry.path, entry.line)
+        entries, bare = self._entries_of_both_names(host, port)
+        if (revoked := _revoked((*entries, *bare), key)) is not None:
+            return revoked
         result = _judge(entries, key)
         if isinstance(result, Unknown) and not result.other_types:
             by_bare_name = _judge(bare, key)
             return by_bare_name if isinstance(by_bare_name, Known) else result
         return result
 
+    def lookup_authority(self, host: str, port: int, key: PublicKey, authority: PublicKey) -> Known | Revoked | None:
+        """May `authority` vouch for the host's `key` by a certificate? The place of its ``@cert-authority`` line; None if there is none.
+
+        Either of the two being revoked wins. For a port other than 22 a line for the bare host name will do. Whether the certificate
+        holds, for that host and today, is another question: `Certificate.check_host`.
+        """
+        entries, bare = self._entries_of_both_names(host, port)
+        if (revoked := _revoked((*entries, *bare), key, authority)) is not None:
+            return revoked
+        for entry in (*entries, *bare):
+            if entry.marker is Marker.CERT_AUTHORITY and entry.blob == authority.blob:
+                return Known(entry.path, entry.line)
+        return None
+
     def key_types(self, host: str, port: int = SSH_PORT) -> tuple[str, ...]:
-        """The key types that are saved for the host and that we support: offer these first, so that no needless "unknown" comes up."""
-        entries = _trusted(self.entries_for(host, port))
-        if not entries and port != SSH_PORT:
-            entries = _trusted(self.entries_for(host))
-        return tuple(dict.fromkeys(entry.key_type for entry in entries if is_key_type(entry.key_type)))
+        """The key types to ask the host for first, so that no needless "unknown" comes up: those saved for it that we support.
+
+        If an authority may vouch for the host, the types of certificates stand before them; else there are none in it.
+        """
+        entries, bare = self._entries_of_both_names(host, port)
+        trusted = _trusted(entries) or _trusted(bare)
+        plain = dict.fromkeys(entry.key_type for entry in trusted if is_key_type(entry.key_type))
+        has_authority = any(_may_vouch(entry, (*entries, *bare)) for entry in (*entries, *bare))
+        return (*CERTIFICATE_KEY_TYPES, *plain) if has_authority else tuple(plain)
 
     def append(self, host: str, port: int, key: PublicKey, path: Path, hash_host: bool = False) -> None:
         """Save a key for a host at the end of a file, in one step; later lookups here see it too.
@@ -167,13 +197,17 @@ class KnownHosts:
         A missing file is made with mode 0600, its directory with 0700; a symbolic link is followed. Raises `KeyFileError`, also for a
         host that cannot stand in such a file.
         """
-        name = _writable_name(host, port, path)
+        name = writable_name(host, port, path)
         hosts = hash_name(name) if hash_host else name
         line = f"{hosts} {key.to_openssh_line()}"
         number = 0 if is_null_device(path) else _append_line(os.path.realpath(path), line.encode("ascii"))
         self._add(KnownHostEntry(os.fspath(path), number, Marker.TRUSTED, hosts, key.algorithm, key.blob))
 
-    def _load(self, content: bytes, path: str) -> None:
+    def _entries_of_both_names(self, host: str, port: int) -> tuple[tuple[KnownHostEntry, ...], tuple[KnownHostEntry, ...]]:
+        """For the host with its port, and for its bare name if that is another one."""
+        return self.entries_for(host, port), self.entries_for(host) if port != SSH_PORT else ()
+
+    def _load(self, content: bytes, path: str) -> list[SkippedLine]:
         skipped = []
         for number, line, reason in entry_lines(content, KNOWN_HOSTS_LINE_BYTES_MAX):
             try:
@@ -182,8 +216,8 @@ class KnownHosts:
                 self._add(_parse_line(path, number, line))
             except DecodeError as error:
                 skipped.append(SkippedLine(path, number, str(error)))
-        log_skipped(_logger, skipped)
         self._skipped += skipped
+        return skipped
 
     def _add(self, entry: KnownHostEntry) -> None:
         """Index an entry; `DecodeError` for a malformed host field, and then nothing has changed."""
@@ -215,6 +249,19 @@ def _name_bytes(name: str) -> bytes:
 
 def _trusted(entries: Iterable[KnownHostEntry]) -> list[KnownHostEntry]:
     return [entry for entry in entries if entry.marker is Marker.TRUSTED]
+
+
+def _revoked(entries: Iterable[KnownHostEntry], *keys: PublicKey) -> Revoked | None:
+    blobs = {key.blob for key in keys}
+    for entry in entries:
+        if entry.marker is Marker.REVOKED and entry.blob in blobs:
+            return Revoked(entry.path, entry.line)
+    return None
+
+
+def _may_vouch(entry: KnownHostEntry, entries: Iterable[KnownHostEntry]) -> bool:
+    is_authority = entry.marker is Marker.CERT_AUTHORITY and is_key_type(entry.key_type)
+    return is_authority and not any(other.marker is Marker.REVOKED and other.blob == entry.blob for other in entries)
 
 
 def _judge(entries: Iterable[KnownHostEntry], key: PublicKey) -> LookupResult:
@@ -261,7 +308,8 @@ def _split_hash(hosts: str) -> tuple[bytes, bytes]:
     return salt, digest
 
 
-def _writable_name(host: str, port: int, path: Path) -> str:
+def writable_name(host: str, port: int, path: Path) -> str:
+    """`host_name` of a host that can stand in a file. Raises `KeyFileError` that names the file for another one."""
     if not 0 < len(host) <= _HOST_CHARACTERS_MAX or _UNWRITABLE.search(host):
         shown = printable(host, 100)
         raise Source(os.fspath(path)).error(f"a key for the host {shown!r} cannot be saved: such a name cannot stand in this file")
@@ -270,27 +318,28 @@ def _writable_name(host: str, port: int, path: Path) -> str:
     return host_name(host, port)
 
 
-def _read_settled(path: Path) -> tuple[bytes, FileMark | None]:
+def read_settled(path: Path) -> tuple[bytes, FileMark | None]:
     """The content of a file and its mark, read again if it was changed meanwhile."""
-    for _ in range(_TRIES_MAX):
+    for _ in range(TRIES_MAX):
         mark = file_mark(path)
         content = read_if_exists(path, KNOWN_HOSTS_BYTES_MAX)
         if file_mark(path) == mark:
             return content, mark
-    raise KeyFileError(f"{printable(os.fspath(path))}: the file is changing all the time; try again", path=os.fspath(path))
+    raise Source(os.fspath(path)).error("the file is changing all the time; try again")
 
 
-def _is_still(path: str, mark: FileMark | None) -> bool:
+def is_still(path: str, mark: FileMark | None) -> bool:
+    """Has the file not been changed since it was marked?"""
     return file_mark(path) == mark
 
 
 def _append_line(path: str, line: bytes) -> int:
     """Returns the new line's number. Two processes that append at once both get their line in: the later one starts over."""
     make_directory(os.path.dirname(path))
-    for _ in range(_TRIES_MAX):
-        content, mark = _read_settled(path)
+    for _ in range(TRIES_MAX):
+        content, mark = read_settled(path)
         if content and not content.endswith(b"\n"):
             content += b"\n"
-        if replace_file(path, content + line + b"\n", keep_mode=True, only_if=partial(_is_still, path, mark)):
+        if replace_file(path, content + line + b"\n", keep_mode=True, only_if=partial(is_still, path, mark)):
             return content.count(b"\n") + 1
-    raise KeyFileError(f"{printable(path)}: the file is changing all the time; the key was not saved, try again", path=path)
+    raise Source(path).error("the file is changing all the time; the key was not saved, try again")

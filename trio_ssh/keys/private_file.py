@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import printable
 from . import private_openssh, private_pem
 from .files import KEY_FILE_BYTES_MAX, Source
 from .lines import read_base64
@@ -22,7 +23,7 @@ def read_private(data: bytes, passphrase: str | bytes | None, source: Source) ->
     if label == private_openssh.LABEL:
         return private_openssh.read_openssh_private(_base64_body(content, source), secret, source)
     if label not in private_pem.LABELS:
-        raise source.error(f"private keys of the kind '{label}' are not supported; use ed25519, ecdsa or rsa")
+        raise source.error(f"private keys of the kind '{printable(label, 80)}' are not supported; use ed25519, ed448, ecdsa or rsa")
     body = None if b":" in content else _base64_body(content, source)
     return private_pem.read_pem_private(label, block, body, secret, source), ""
 

@@ -14,29 +14,24 @@ from typing import TypeAlias
 import attrs
 import bcrypt
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ..errors import DecodeError, printable
 from ..wire.primitives import (
-    read_mpint,
     read_name,
     read_rest,
     read_string,
     read_text,
     read_uint32,
-    write_mpint,
     write_name,
     write_string,
     write_text,
     write_uint32,
 )
-from .blobs import CURVES, ED25519, check_blob, encode_blob
+from .blobs import check_blob, encode_blob
 from .files import Source
-from .own_types import OWN_KEY_TYPES, KeyTypeRecipe, OwnPrivateKey
-from .private_rsa import make_rsa_key
+from .private_fields import read_private_fields, write_private_fields
 from .signature import PrivateMaths
 
 LABEL = "OPENSSH PRIVATE KEY"
@@ -48,6 +43,7 @@ _PADDING = bytes(range(1, 256))
 _LINE_CHARACTERS = 70
 
 Decrypt: TypeAlias = Callable[[bytes, bytes, bytes, bytes], bytes]
+Encrypt: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 
 
 def _ctr(key: bytes, iv: bytes, text: bytes, tag: bytes) -> bytes:
@@ -62,21 +58,37 @@ def _gcm(key: bytes, iv: bytes, text: bytes, tag: bytes) -> bytes:
     return AESGCM(key).decrypt(iv, text + tag, None)
 
 
+def _into_ctr(key: bytes, iv: bytes, text: bytes) -> bytes:
+    return Cipher(algorithms.AES(key), modes.CTR(iv)).encryptor().update(text)
+
+
+def _into_cbc(key: bytes, iv: bytes, text: bytes) -> bytes:
+    return Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor().update(text)
+
+
+def _into_gcm(key: bytes, iv: bytes, text: bytes) -> bytes:
+    return AESGCM(key).encrypt(iv, text, None)
+
+
 @attrs.frozen
 class _Protection:
-    """A cipher that ``ssh-keygen -Z`` offers. A GCM tag stands behind the encrypted section, not in it."""
+    """A cipher that ``ssh-keygen -Z`` offers. A GCM tag stands behind the encrypted section, not in it; `encrypt` gives both."""
 
     key_bytes: int
     iv_bytes: int
     tag_bytes: int
     decrypt: Decrypt
+    encrypt: Encrypt
 
 
 _protections = {
-    **{f"aes{bits}-ctr": _Protection(bits // 8, 16, 0, _ctr) for bits in (128, 192, 256)},
-    **{f"aes{bits}-cbc": _Protection(bits // 8, 16, 0, _cbc) for bits in (128, 192, 256)},
-    **{f"aes{bits}-gcm@openssh.com": _Protection(bits // 8, 12, 16, _gcm) for bits in (128, 256)},
+    **{f"aes{bits}-ctr": _Protection(bits // 8, 16, 0, _ctr, _into_ctr) for bits in (128, 192, 256)},
+    **{f"aes{bits}-cbc": _Protection(bits // 8, 16, 0, _cbc, _into_cbc) for bits in (128, 192, 256)},
+    **{f"aes{bits}-gcm@openssh.com": _Protection(bits // 8, 12, 16, _gcm, _into_gcm) for bits in (128, 256)},
 }
+KEY_CIPHERS = tuple(_protections)
+"""What private keys may be encrypted with in OpenSSH's format."""
+KEY_CIPHER_DEFAULT = "aes256-ctr"
 
 
 @attrs.frozen
@@ -177,8 +189,7 @@ def _read_section(section: bytes, public_blob: bytes) -> tuple[PrivateMaths, str
     second, offset = read_uint32(section, offset)
     if first != second:
         raise DecodeError("its two check numbers differ")
-    key_type, offset = read_name(section, offset)
-    key, offset = _read_key(key_type, section, offset)
+    key, offset = read_private_fields(section, offset)
     if encode_blob(key.public_key()) != public_blob:
         raise DecodeError("its private and public parts do not belong together")
     comment, offset = read_text(section, offset)
@@ -188,95 +199,40 @@ def _read_section(section: bytes, public_blob: bytes) -> tuple[PrivateMaths, str
     return key, comment
 
 
-def _read_key(key_type: str, section: bytes, offset: int) -> tuple[PrivateMaths, int]:
-    if key_type == ED25519:
-        return _read_ed25519(section, offset)
-    if key_type in CURVES:
-        return _read_ecdsa(key_type, section, offset)
-    if recipe := OWN_KEY_TYPES.get(key_type):
-        return _read_own(recipe, section, offset)
-    numbers = []
-    for _ in range(6):  # n, e, d, 1/q mod p, p, q
-        number, offset = read_mpint(section, offset)
-        numbers.append(number)
-    n, e, d, iqmp, p, q = numbers
-    return make_rsa_key(n=n, e=e, d=d, p=p, q=q, iqmp=iqmp), offset
-
-
-def _read_ed25519(section: bytes, offset: int) -> tuple[PrivateMaths, int]:
-    public, offset = read_string(section, offset)
-    pair, offset = read_string(section, offset)
-    if len(pair) != 64 or pair[32:] != public:
-        raise DecodeError("its ed25519 fields do not fit together")
-    return ed25519.Ed25519PrivateKey.from_private_bytes(pair[:32]), offset
-
-
-def _read_ecdsa(key_type: str, section: bytes, offset: int) -> tuple[PrivateMaths, int]:
-    curve = CURVES[key_type]
-    name, offset = read_name(section, offset)
-    _, offset = read_string(section, offset)  # the point; the whole blob is compared later
-    scalar, offset = read_mpint(section, offset)
-    if name != curve.name or not 0 < scalar < curve.maths.group_order:
-        raise DecodeError("its curve name or private number is out of range")
-    return ec.derive_private_key(scalar, curve.maths), offset
-
-
-def _read_own(recipe: KeyTypeRecipe, section: bytes, offset: int) -> tuple[PrivateMaths, int]:
-    _, offset = read_string(section, offset)  # the public half; the whole blob is compared later
-    private, offset = read_string(section, offset)
-    return OwnPrivateKey(recipe, private), offset
-
-
-def write_openssh_private(key: PrivateMaths, comment: str, passphrase: bytes | None, rounds: int) -> bytes:
-    """The text of a private key file; with a passphrase, aes256-ctr under bcrypt, as ssh-keygen does."""
-    protection = _protections["aes256-ctr"]
+def write_openssh_private(
+    key: PrivateMaths, comment: str, passphrase: bytes | None, rounds: int, cipher: str = KEY_CIPHER_DEFAULT
+) -> bytes:
+    """The text of a private key file; with a passphrase, `cipher` (one of `KEY_CIPHERS`) under bcrypt, as ssh-keygen does."""
+    protection = _protections[cipher]
     out = bytearray(_MAGIC)
     section = _write_section(key, comment, block_bytes=16 if passphrase else 8)
     options = bytearray()
+    tag = b""
     if passphrase:
         salt = os.urandom(16)
         write_string(options, salt)
         write_uint32(options, rounds)
         material = bcrypt.kdf(passphrase, salt, protection.key_bytes + protection.iv_bytes, rounds, ignore_few_rounds=True)
-        # CTR mode is its own inverse.
-        section = protection.decrypt(material[: protection.key_bytes], material[protection.key_bytes :], section, b"")
-    write_name(out, "aes256-ctr" if passphrase else "none")
+        sealed = protection.encrypt(material[: protection.key_bytes], material[protection.key_bytes :], section)
+        section, tag = sealed[: len(section)], sealed[len(section) :]
+    write_name(out, cipher if passphrase else "none")
     write_name(out, "bcrypt" if passphrase else "none")
     write_string(out, options)
     write_uint32(out, 1)
     write_string(out, encode_blob(key.public_key()))
     write_string(out, section)
-    return _armour(bytes(out))
+    return armour(bytes(out) + tag)
 
 
 def _write_section(key: PrivateMaths, comment: str, block_bytes: int) -> bytes:
     out = bytearray(os.urandom(4) * 2)
-    _write_key(out, key)
+    write_private_fields(out, key)
     write_text(out, comment)
     out += _PADDING[: -len(out) % block_bytes]
     return bytes(out)
 
 
-def _write_key(out: bytearray, key: PrivateMaths) -> None:
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        out += encode_blob(key.public_key())
-        write_string(out, key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()) + public)
-    elif isinstance(key, ec.EllipticCurvePrivateKey):
-        out += encode_blob(key.public_key())
-        write_mpint(out, key.private_numbers().private_value)
-    elif isinstance(key, OwnPrivateKey):
-        write_name(out, key.recipe.name)
-        write_string(out, key.public_key().public)
-        write_string(out, key.private)
-    else:
-        numbers = key.private_numbers()
-        write_name(out, "ssh-rsa")
-        for number in (numbers.public_numbers.n, numbers.public_numbers.e, numbers.d, numbers.iqmp, numbers.p, numbers.q):
-            write_mpint(out, number)
-
-
-def _armour(body: bytes) -> bytes:
+def armour(body: bytes) -> bytes:
     text = base64.b64encode(body).decode("ascii")
     lines = [text[start : start + _LINE_CHARACTERS] for start in range(0, len(text), _LINE_CHARACTERS)]
     return "\n".join([f"-----BEGIN {LABEL}-----", *lines, f"-----END {LABEL}-----", ""]).encode("ascii")

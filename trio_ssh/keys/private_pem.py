@@ -5,11 +5,13 @@ The file chooses how costly its passphrase derivation is, so the numbers that sa
 
 from __future__ import annotations
 
+import re
+
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from ..errors import DecodeError
+from ..errors import DecodeError, printable
 from .blobs import encode_blob
 from .files import Source
 from .private_rsa import check_rsa_fit
@@ -19,13 +21,15 @@ LABELS = ("PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE
 _ENCRYPTED_LABEL = "ENCRYPTED PRIVATE KEY"
 
 _DER_BYTES_MAX = 32 * 1024  # an RSA key of 16384 bits takes 10 KiB
-_ITERATIONS_MAX = 10_000_000
+_ITERATIONS_MAX = 5_000_000
 _SCRYPT_COST_MAX = 1 << 21  # N * r * p: 256 MiB
 _SCRYPT_OID = bytes.fromhex("060b2b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11 (RFC 7914 §7)
+_DEK_INFO = re.compile(rb"^DEK-Info: ?([^,\r\n]{1,64}),", re.MULTILINE)
+_CIPHERS = (b"AES-128-CBC", b"AES-256-CBC", b"DES-EDE3-CBC")  # that `cryptography` knows here
 _DER_DEPTH_MAX = 8
 _ITEMS_MAX = 64
 
-_SUPPORTED = "supported are ed25519, ecdsa on nistp256, nistp384 or nistp521, and rsa of 2048 to 16384 bits"
+_SUPPORTED = "supported are ed25519, ed448, ecdsa on nistp256, nistp384 or nistp521, and rsa of 2048 to 16384 bits"
 
 
 def read_pem_private(label: str, block: bytes, body: bytes | None, passphrase: bytes | None, source: Source) -> PrivateMaths:
@@ -38,6 +42,8 @@ def read_pem_private(label: str, block: bytes, body: bytes | None, passphrase: b
     encrypted = label == _ENCRYPTED_LABEL or b"ENCRYPTED" in block.split(b"-----")[2]
     if label == _ENCRYPTED_LABEL:
         _check_cost(body or b"", source)
+    elif encrypted:
+        _check_cipher(block, source)
     if encrypted and passphrase is None:
         raise source.passphrase_required()
     if encrypted and not passphrase:
@@ -57,7 +63,7 @@ def _load(block: bytes, passphrase: bytes | None, source: Source) -> object:
 
 
 def _check_key(key: object, source: Source) -> PrivateMaths:
-    if not isinstance(key, (ed25519.Ed25519PrivateKey, ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
+    if not isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey, ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise source.error(f"its type of key is not supported; {_SUPPORTED}")
     try:
         if isinstance(key, rsa.RSAPrivateKey):
@@ -68,6 +74,15 @@ def _check_key(key: object, source: Source) -> PrivateMaths:
     except DecodeError as error:
         raise source.error(f"the private key cannot be used: {error}; {_SUPPORTED}") from None
     return key
+
+
+def _check_cipher(block: bytes, source: Source) -> None:
+    """Of the encryption that header lines speak of (RFC 1421 §4.6.1.3): a cipher that is not read is no wrong passphrase."""
+    found = _DEK_INFO.search(block)
+    cipher = found.group(1) if found else b"no cipher"
+    if cipher not in _CIPHERS:
+        command = f"openssl pkey -in {source.argument} -out NEW -aes256"
+        raise source.error(f"it is encrypted by {printable(cipher, 64)}, which is not supported; re-encrypt it with: {command}")
 
 
 def _check_cost(der: bytes, source: Source) -> None:

@@ -16,21 +16,30 @@ from ..wire.numbers import MessageNumber as M
 from ..wire.numbers import message_name
 from ..wire.transport import ServiceAccept, ServiceRequest
 from ..wire.userauth import (
+    KeyboardInteractiveFields,
     PasswordFields,
     PublicKeyFields,
     SignedPublicKeyRequest,
     UserauthBanner,
     UserauthFailure,
+    UserauthInfoRequest,
+    UserauthInfoResponse,
+    UserauthPasswdChangereq,
     UserauthPkOk,
     UserauthRequest,
     UserauthSuccess,
+    read_prompts,
     string_field,
+    write_responses,
 )
+from .auth_attempt import Prompt
 from .extensions import read_ext_info
 from .limits import Limits
 
 SERVICE = "ssh-userauth"
 NEXT_SERVICE = "ssh-connection"
+HOSTBOUND = "publickey-hostbound-v00@openssh.com"
+"""A publickey request that names the server's host key, so that nobody can use it at another server (OpenSSH PROTOCOL §3.1)."""
 
 
 class Awaits(Enum):
@@ -38,6 +47,7 @@ class Awaits(Enum):
     REQUEST = "our next request"
     ANSWER = "the answer to a request"
     KEY_ANSWER = "the answer to a key that we asked about"
+    OUR_ANSWERS = "our answers to its questions"
     NOTHING = "nothing: authentication is complete"
 
 
@@ -64,6 +74,22 @@ class KeyAccepted:
 
 
 @attrs.frozen
+class Asked:
+    """Keyboard-interactive: the server puts questions to the user (RFC 4256 §3.2). Show its texts through `errors.printable` only."""
+
+    name: str
+    instruction: str
+    prompts: tuple[Prompt, ...]
+
+
+@attrs.frozen
+class NewPasswordWanted:
+    """The password was right, but must be changed first (RFC 4252 §8); `prompt` is the server's text."""
+
+    prompt: str
+
+
+@attrs.frozen
 class Refused:
     """`methods_left` can go on; `partial_success`: this attempt was right, but more is wanted (RFC 4252 §5.1)."""
 
@@ -73,10 +99,12 @@ class Refused:
 
 @attrs.frozen
 class Granted:
+    """`method` is what the server let us in by: ``none`` as well where it wanted no proof in the method that was asked for."""
+
     method: str
 
 
-AnswerEvent = ServiceAccepted | ExtensionsReceived | BannerReceived | KeyAccepted | Refused | Granted
+AnswerEvent = ServiceAccepted | ExtensionsReceived | BannerReceived | KeyAccepted | Asked | NewPasswordWanted | Refused | Granted
 
 
 @attrs.define(eq=False)
@@ -90,6 +118,10 @@ class ClientAuthentication:
     method: str = ""
     service_accepted: bool = False
     """A request may be sent before, to a server that is known to take it; it is answered behind."""
+    host_key_blob: bytes | None = None
+    """Set when the server takes host-bound requests: its key, which they name."""
+    _rounds: int = 0
+    _answered: bool = False
     _asked_key: tuple[str, bytes] = ("", b"")
     _requests: int = 0
     _banners: int = 0
@@ -107,22 +139,56 @@ class ClientAuthentication:
     def request_password(self, password: str) -> bytes:
         return self._request("password", encode(PasswordFields(False, password.encode("utf-8", "surrogateescape"))))
 
+    def request_password_change(self, old: str, new: str) -> bytes:
+        """The answer to `NewPasswordWanted`."""
+        secrets = (password.encode("utf-8", "surrogateescape") for password in (old, new))
+        return self._request("password", encode(PasswordFields(True, next(secrets), string_field(next(secrets)))))
+
+    def request_keyboard_interactive(self, submethods: str = "") -> bytes:
+        """Have the server put its questions; `submethods` are devices that we would like, with commas between them."""
+        self._rounds, self._answered = 0, False
+        return self._request("keyboard-interactive", encode(KeyboardInteractiveFields("", submethods)))
+
+    def answer(self, texts: tuple[str, ...]) -> bytes:
+        """The answers to `Asked`, as many as there were prompts."""
+        self.awaits = Awaits.ANSWER
+        self._answered |= bool(texts)
+        return encode(UserauthInfoResponse(write_responses(texts)))
+
     def ask_about_key(self, algorithm: str, key_blob: bytes) -> bytes:
         """Would the server take this key? Nothing is signed (RFC 4252 §7)."""
-        payload = self._request("publickey", encode(PublicKeyFields(False, algorithm, key_blob)))
+        payload = self._request(self._publickey, encode(PublicKeyFields(False, algorithm, key_blob, self._server)))
         self._asked_key = (algorithm, key_blob)
         self.awaits = Awaits.KEY_ANSWER
         return payload
 
     def bytes_to_sign(self, algorithm: str, key_blob: bytes) -> bytes:
         """What the key's holder must sign; give the signature to `request_publickey`."""
-        request = UserauthRequest(self.username, NEXT_SERVICE, "publickey", encode(PublicKeyFields(True, algorithm, key_blob)))
+        fields = encode(PublicKeyFields(True, algorithm, key_blob, self._server))
+        request = UserauthRequest(self.username, NEXT_SERVICE, self._publickey, fields)
         return encode(SignedPublicKeyRequest(self.session_id, encode(request)))
 
     def request_publickey(self, algorithm: str, key_blob: bytes, signature: bytes) -> bytes:
-        return self._request("publickey", encode(PublicKeyFields(True, algorithm, key_blob, string_field(signature))))
+        fields = PublicKeyFields(True, algorithm, key_blob, self._server + string_field(signature))
+        return self._request(self._publickey, encode(fields))
+
+    @property
+    def plain_method(self) -> str:
+        """The method of the last request, under its RFC's name."""
+        return "publickey" if self.method == HOSTBOUND else self.method
+
+    @property
+    def _publickey(self) -> str:
+        return "publickey" if self.host_key_blob is None else HOSTBOUND
+
+    @property
+    def _server(self) -> bytes:
+        """The field behind the key that a host-bound request has and others have not."""
+        return b"" if self.host_key_blob is None else string_field(self.host_key_blob)
 
     def _request(self, method: str, fields: bytes) -> bytes:
+        if self.awaits is Awaits.OUR_ANSWERS:
+            self.awaits = Awaits.REQUEST  # another request gives the questions up (RFC 4256 §3.1)
         if self.awaits is not Awaits.REQUEST:
             raise LocalProtocolError(f"an authentication request is not due: the machine waits for {self.awaits.value}")
         self._requests += 1
@@ -153,10 +219,30 @@ class ClientAuthentication:
         if number == M.USERAUTH_SUCCESS and self.awaits is Awaits.ANSWER:
             decode(UserauthSuccess, payload)
             self.awaits = Awaits.NOTHING
-            return Granted(self.method)
+            unproven = self.method == "keyboard-interactive" and not self._answered
+            return Granted("none" if unproven else self.plain_method)
         if number == M.USERAUTH_PK_OK and self.awaits is Awaits.KEY_ANSWER:
             return self._key_accepted(decode(UserauthPkOk, payload))
+        if number == M.USERAUTH_PK_OK and self.awaits is Awaits.ANSWER:  # 60 is PK_OK and PASSWD_CHANGEREQ, too
+            if self.method == "keyboard-interactive":
+                return self._questions(decode(UserauthInfoRequest, payload))
+            if self.method == "password":
+                return self._change_wanted(decode(UserauthPasswdChangereq, payload))
         raise self._unasked(number)
+
+    def _change_wanted(self, wanted: UserauthPasswdChangereq) -> NewPasswordWanted:
+        if not (wanted.language_tag.isascii() and wanted.language_tag.isprintable()):  # a PK_OK has a key there
+            raise self._unasked(M.USERAUTH_PK_OK)
+        self.awaits = Awaits.REQUEST
+        return NewPasswordWanted(wanted.prompt)
+
+    def _questions(self, asked: UserauthInfoRequest) -> Asked:
+        self._rounds += 1
+        if self._rounds > self.limits.kbdint_rounds:
+            raise RemoteProtocolError(f"the server still asks after {self.limits.kbdint_rounds} rounds of questions", reason=14)
+        prompts = read_prompts(asked.prompts, self.limits.kbdint_prompts)
+        self.awaits = Awaits.OUR_ANSWERS
+        return Asked(asked.name, asked.instruction, tuple(Prompt(text, echo) for text, echo in prompts))
 
     def _service_accepted(self, accept: ServiceAccept) -> ServiceAccepted:
         if self.awaits is Awaits.SERVICE_REQUEST or self.service_accepted or accept.service_name != SERVICE:

@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..errors import DecodeError
+from ..keys.certificates import CERTIFICATE_ALGORITHMS
 from ..wire.codec import decode, encode
 from ..wire.transport import ExtInfo, read_extensions, write_extensions
 from .limits import Limits
 
 SERVER_SIGNATURES = "server-sig-algs"
 PING = "ping@openssh.com"
+HOSTBOUND = "publickey-hostbound@openssh.com"
 IN_AUTH = "ext-info-in-auth@openssh.com"
-_KNOWN = (SERVER_SIGNATURES, PING, IN_AUTH)
+_KNOWN = (SERVER_SIGNATURES, PING, IN_AUTH, HOSTBOUND)
 
 
 def read_ext_info(payload: bytes, limits: Limits) -> dict[str, bytes]:
@@ -33,12 +35,17 @@ def read_ext_info(payload: bytes, limits: Limits) -> dict[str, bytes]:
 @lru_cache(16)
 def extensions_of_server(signature_algorithms: tuple[str, ...]) -> bytes:
     """The payload of the EXT_INFO a server sends as its first packet under the first keys (RFC 8308 §2.4)."""
-    return _payload({SERVER_SIGNATURES: ",".join(signature_algorithms).encode("ascii"), PING: b"0"})
+    return _payload({SERVER_SIGNATURES: _plain(signature_algorithms), HOSTBOUND: b"0", PING: b"0"})
 
 
 def extensions_of_server_in_auth(signature_algorithms: Sequence[str]) -> bytes:
     """The payload of the second one: which signatures will do for this user."""
-    return _payload({SERVER_SIGNATURES: ",".join(signature_algorithms).encode("ascii")})
+    return _payload({SERVER_SIGNATURES: _plain(signature_algorithms)})
+
+
+def _plain(signature_algorithms: Sequence[str]) -> bytes:
+    """RFC 8308 §3.1 lists signature algorithms: those of certificates are named by the plain ones that they sign with."""
+    return ",".join(dict.fromkeys(CERTIFICATE_ALGORITHMS.get(name, name) for name in signature_algorithms)).encode("ascii")
 
 
 @lru_cache(1)
@@ -53,6 +60,11 @@ def server_signature_algorithms(extensions: Mapping[str, bytes]) -> tuple[str, .
     if value is None:
         return None
     return tuple(value.decode("ascii", "replace").split(","))
+
+
+def takes_host_bound_requests(extensions: Mapping[str, bytes]) -> bool:
+    """Does the server take publickey requests that name its host key (OpenSSH PROTOCOL §3.1)?"""
+    return extensions.get(HOSTBOUND) == b"0"
 
 
 def takes_extensions_in_auth(extensions: Mapping[str, bytes]) -> bool:

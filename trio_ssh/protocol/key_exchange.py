@@ -16,7 +16,7 @@ mpint's wire form is the string of its bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -26,6 +26,7 @@ from ..crypto.moduli import Moduli
 from ..crypto.packet_key import OpeningKey, SealingKey
 from ..crypto.suites import derive_keys, make_opening_key, make_sealing_key
 from ..errors import DecodeError, KeyExchangeError
+from ..keys.certificates import KEY_TYPE_OF_CERTIFICATE_ALGORITHM, Certificate, CertifiedKey
 from ..keys.key import PrivateKey, PublicKey
 from ..wire.codec import decode, encode
 from ..wire.primitives import write_mpint, write_string, write_uint32
@@ -41,6 +42,11 @@ from .negotiation import Negotiated
 from .role import Role
 
 T = TypeVar("T")
+
+HostKey: TypeAlias = PublicKey | Certificate
+"""What a server shows: a key, or a key with a certificate."""
+OwnHostKey: TypeAlias = PrivateKey | CertifiedKey
+"""What it signs with."""
 
 _TWO_MESSAGES = {Role.SERVER: (30,), Role.CLIENT: (31,)}
 _GROUP_EXCHANGE = {Role.SERVER: (34, 32), Role.CLIENT: (31, 33)}
@@ -111,7 +117,9 @@ class ExpectNewKeys:
     hash_name: str
     secret: bytes = attrs.field(repr=False)
     exchange_hash: bytes
-    host_key: PublicKey
+    host_key: HostKey
+    signature: bytes = b""
+    """The server's, over the exchange hash."""
 
     def _derive(self, session_id: bytes, letter: bytes, size: int) -> bytes:
         return derive_keys(self.hash_name, self.secret, self.exchange_hash, session_id, letter, size)
@@ -135,7 +143,7 @@ class ExpectNewKeys:
 class AwaitTrust:
     """The server holds the private half of `host_key`; whether that is the right server is for the host key policy to say."""
 
-    host_key: PublicKey
+    host_key: HostKey
     _next: ExpectNewKeys
 
     def trusted(self) -> ExpectNewKeys:
@@ -162,11 +170,14 @@ class ExpectKexReply:
         )
         if not host_key.verify(self.negotiated.host_key, reply.signature, exchange_hash, legacy=True):  # it is from our own list
             raise KeyExchangeError("the server's signature of the key exchange is wrong: it does not hold the host key it shows")
-        return AwaitTrust(host_key, ExpectNewKeys(self.negotiated, self.recipe.hash_name, secret, exchange_hash, host_key))
+        new = ExpectNewKeys(self.negotiated, self.recipe.hash_name, secret, exchange_hash, host_key, reply.signature)
+        return AwaitTrust(host_key, new)
 
-    def _host_key(self, blob: bytes) -> PublicKey:
+    def _host_key(self, blob: bytes) -> HostKey:
+        key: HostKey
         try:
-            key = PublicKey.from_blob(blob)
+            certified = self.negotiated.host_key in KEY_TYPE_OF_CERTIFICATE_ALGORITHM
+            key = Certificate.from_blob(blob) if certified else PublicKey.from_blob(blob)
         except DecodeError as error:
             raise KeyExchangeError(f"the server's host key is malformed: {error}") from error
         if self.negotiated.host_key not in key.all_signature_algorithms:
@@ -201,7 +212,7 @@ class ExpectKexInit:
     transcript: Transcript
     negotiated: Negotiated
     recipe: KexRecipe
-    host_key: PrivateKey
+    host_key: OwnHostKey
     init_class: type[KexEcdhInit] | type[KexDhGexInit] = KexEcdhInit
     reply_class: type[KexEcdhReply] | type[KexDhGexReply] = KexEcdhReply
 
@@ -209,11 +220,11 @@ class ExpectKexInit:
         """Our KEX_REPLY, and what follows. Raises `KeyExchangeError` for a bad share. May take long when `recipe.slow`."""
         client_share = read(self.init_class, payload).client_public
         server_share, secret = self.recipe.respond(client_share)
-        public_key = self.host_key.public_key
-        exchange_hash = self.transcript.exchange_hash(self.recipe.hash_name, public_key.blob, client_share, server_share, secret)
+        shown = shown_key(self.host_key)
+        exchange_hash = self.transcript.exchange_hash(self.recipe.hash_name, shown.blob, client_share, server_share, secret)
         signature = self.host_key.sign(self.negotiated.host_key, exchange_hash)
-        reply = encode(self.reply_class(public_key.blob, server_share, signature))
-        return reply, ExpectNewKeys(self.negotiated, self.recipe.hash_name, secret, exchange_hash, public_key)
+        reply = encode(self.reply_class(shown.blob, server_share, signature))
+        return reply, ExpectNewKeys(self.negotiated, self.recipe.hash_name, secret, exchange_hash, shown, signature)
 
 
 @attrs.frozen
@@ -223,7 +234,7 @@ class ExpectGroupRequest:
     transcript: Transcript
     negotiated: Negotiated
     method: GroupExchangeRecipe
-    host_key: PrivateKey
+    host_key: OwnHostKey
     moduli: Moduli
     random: Callable[[int], bytes]
 
@@ -235,6 +246,11 @@ class ExpectGroupRequest:
         recipe = group_recipe(self.method, group)
         following = ExpectKexInit(transcript, self.negotiated, recipe, self.host_key, KexDhGexInit, KexDhGexReply)
         return encode(KexDhGexGroup(group.prime, group.generator)), following
+
+
+def shown_key(host_key: OwnHostKey) -> HostKey:
+    """What a server shows of it."""
+    return host_key.certificate if isinstance(host_key, CertifiedKey) else host_key.public_key
 
 
 def guess_share(method: str) -> tuple[bytes, ClientShare]:
@@ -253,7 +269,7 @@ def start_client(transcript: Transcript, negotiated: Negotiated, guessed: Client
     return payload, ExpectKexReply(transcript, negotiated, recipe, share)
 
 
-def start_server(transcript: Transcript, negotiated: Negotiated, host_key: PrivateKey) -> ExpectKexInit:
+def start_server(transcript: Transcript, negotiated: Negotiated, host_key: OwnHostKey) -> ExpectKexInit:
     return ExpectKexInit(transcript, negotiated, _recipe(negotiated), host_key)
 
 
@@ -264,7 +280,7 @@ def start_group_client(transcript: Transcript, negotiated: Negotiated) -> tuple[
 
 
 def start_group_server(
-    transcript: Transcript, negotiated: Negotiated, host_key: PrivateKey, moduli: Moduli, random: Callable[[int], bytes]
+    transcript: Transcript, negotiated: Negotiated, host_key: OwnHostKey, moduli: Moduli, random: Callable[[int], bytes]
 ) -> ExpectGroupRequest:
     """Group exchange: a group is chosen from `moduli` by `random`, which gives so many unpredictable bytes."""
     return ExpectGroupRequest(transcript, negotiated, _group_method(negotiated), host_key, moduli, random)

@@ -41,18 +41,22 @@ class Limits:
     ext_info_entries: int = 64
 
     auth_failures: int = 6
-    """Failed attempts before the server disconnects (OpenSSH's MaxAuthTries)."""
+    """Failed attempts before the server disconnects (OpenSSH's MaxAuthTries); a client makes no more than so many."""
     auth_requests: int = 64
     """Requests of any kind, on either side of an authentication."""
     auth_messages_waiting: int = 16
     """Messages the peer may send ahead while one attempt is being decided."""
     auth_requests_after_success: int = 128
     auth_failure_seconds: float = 0.005
-    """The least time a refused attempt takes."""
+    """The least time a refused attempt takes; a part that depends on the user's name comes on top. What took longer takes a multiple."""
     preauth_noise_packets: int = 1024
     """IGNORE, DEBUG, UNIMPLEMENTED and PING before authentication is complete."""
     password_bytes: int = 1024
     username_bytes: int = 256
+    kbdint_prompts: int = 16
+    """Questions in one round of keyboard-interactive, in either role (RFC 4256 §3.2)."""
+    kbdint_rounds: int = 16
+    """Rounds of one attempt."""
     banner_bytes: int = 64 * KIB
     banners: int = 16
 
@@ -99,6 +103,8 @@ class Limits:
     channel_linger_seconds: float = 5
     """How long a peer may take to answer our CHANNEL_CLOSE."""
 
+    hostkeys_update: int = 32
+    """Host keys that a server may announce, or be asked to prove, on one connection (OpenSSH's UpdateHostKeys)."""
     env_vars: int = 128
     pty_modes_bytes: int = 1 * KIB
     exec_bytes: int = 64 * KIB

@@ -27,21 +27,36 @@ from ..crypto.suites import (
     supported_macs,
 )
 from ..errors import DecodeError, KeyExchangeError, LocalProtocolError, NegotiationError, printable
-from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS, supported_signature_algorithms
+from ..keys.certificates import CERTIFICATE_ALGORITHMS, KEY_TYPE_OF_CERTIFICATE_ALGORITHM
+from ..keys.signature import DEFAULT_HOST_KEY_ALGORITHMS, DEFAULT_USER_KEY_ALGORITHMS, supported_signature_algorithms
 from ..wire.codec import decode, encode, field_names
 from ..wire.transport import KexInit
 from .limits import Limits
 from .role import Role
 
+
+def certificate_algorithms(plain: Iterable[str]) -> tuple[str, ...]:
+    """Those by which certificates of such keys are used, in the same order."""
+    return tuple(certified for name in plain for certified, signs_by in CERTIFICATE_ALGORITHMS.items() if signs_by == name)
+
+
 EXT_INFO_MARKER = {Role.CLIENT: "ext-info-c", Role.SERVER: "ext-info-s"}
 STRICT_MARKER = {Role.CLIENT: "kex-strict-c-v00@openssh.com", Role.SERVER: "kex-strict-s-v00@openssh.com"}
 DEFAULT_KEX_SERVER = tuple(name for name in DEFAULT_KEX if not name.startswith("diffie-hellman-"))
 """Finite-field groups cost a server ten to a thousand times what they cost a stranger who makes one up (hardening A13)."""
+DEFAULT_CERTIFICATE_ALGORITHMS = certificate_algorithms(DEFAULT_HOST_KEY_ALGORITHMS)
+"""What host certificates are used by."""
+DEFAULT_SIGNATURE_ALGORITHMS = certificate_algorithms(DEFAULT_USER_KEY_ALGORITHMS) + DEFAULT_USER_KEY_ALGORITHMS
 COOKIE_BYTES = 16
 REMEMBERED = 16
 REMEMBERED_BYTES_MAX = 4096
 _NO_COOKIE = bytes(16)
 MARKERS = frozenset([*EXT_INFO_MARKER.values(), *STRICT_MARKER.values()])
+
+
+def supported_identity_algorithms() -> tuple[str, ...]:
+    """All signature algorithms there are, those of certificates, legacy and registered ones included."""
+    return tuple(dict.fromkeys((*supported_signature_algorithms(), *KEY_TYPE_OF_CERTIFICATE_ALGORITHM)))
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
@@ -67,12 +82,13 @@ class Algorithms:
 
     kex: tuple[str, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(_names))
     """None: the usual ones, which for a server are those without finite-field groups."""
-    host_keys: tuple[str, ...] = attrs.field(default=DEFAULT_HOST_KEY_ALGORITHMS, converter=_names)
+    host_keys: tuple[str, ...] = attrs.field(default=DEFAULT_CERTIFICATE_ALGORITHMS + DEFAULT_HOST_KEY_ALGORITHMS, converter=_names)
+    """Signature algorithms of host keys and certificates; a client offers those of certificates where it trusts an authority."""
     ciphers: tuple[str, ...] = attrs.field(factory=default_ciphers, converter=_names)
     macs: tuple[str, ...] = attrs.field(default=DEFAULT_MACS, converter=_names)
     compression: tuple[str, ...] = attrs.field(default=DEFAULT_COMPRESSION, converter=_names)
-    signatures: tuple[str, ...] = attrs.field(default=DEFAULT_HOST_KEY_ALGORITHMS, converter=_names)
-    """Signature algorithms of user keys: those a server takes, and those a client uses (RFC 8332 §3.3)."""
+    signatures: tuple[str, ...] = attrs.field(default=DEFAULT_SIGNATURE_ALGORITHMS, converter=_names)
+    """Signature algorithms of user keys and certificates: those a server takes, and those a client uses (RFC 8332 §3.3)."""
     require_strict_kex: bool = False
     guess_kex: bool = False
     moduli: Moduli = attrs.field(factory=Moduli.built_in, repr=False)
@@ -82,10 +98,10 @@ class Algorithms:
         """Raises `LocalProtocolError` for an empty list or a name that is not supported."""
         if self.kex is not None:
             _check("kex", self.kex, supported_kex())
-        _check("host_keys", self.host_keys, supported_signature_algorithms())
+        _check("host_keys", self.host_keys, supported_identity_algorithms())
         _check("ciphers", self.ciphers, supported_ciphers())
         _check("compression", self.compression, supported_compression())
-        _check("signatures", self.signatures, supported_signature_algorithms())
+        _check("signatures", self.signatures, supported_identity_algorithms())
         if self.macs or not all(is_aead(cipher) for cipher in self.ciphers):
             _check("macs", self.macs, supported_macs())
 
@@ -97,10 +113,10 @@ class Algorithms:
         def all_of(first: tuple[str, ...], supported: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(dict.fromkeys((*first, *supported)))
 
-        signatures = all_of(usual.signatures, supported_signature_algorithms())
+        signatures = all_of(usual.signatures, supported_identity_algorithms())
         return cls(
             kex=all_of(usual.kex_for(Role.CLIENT), supported_kex()),
-            host_keys=signatures,
+            host_keys=all_of(usual.host_keys, supported_identity_algorithms()),
             ciphers=all_of(usual.ciphers, supported_ciphers()),
             macs=all_of(usual.macs, supported_macs()),
             compression=all_of(usual.compression, supported_compression()),

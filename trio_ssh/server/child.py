@@ -4,7 +4,7 @@ Theory of operation
 - No fork with Python code behind it (``preexec_fn``, ``pty.fork``): other threads may hold locks at that moment. `subprocess` does all that
   is needed between fork and exec in C: setsid, the switch to the user, the working directory.
 - The one thing it cannot do is to make a terminal the *controlling* one. On Linux a session leader without a controlling terminal gets the
-  first terminal that it opens by its path. So a shell does that and then becomes the program (`_at_terminal`). It costs 0.2 ms with
+  first terminal that it opens by its path. So a shell does that and then becomes the program (`_by_shell`). It costs 0.2 ms with
   ``sh``, 0.7 ms with ``bash``; a Python helper that used TIOCSCTTY would cost 9 ms. Only ``bash`` can also choose the name a program is
   started under (``exec -a``), which is how a shell learns that it is a login shell; without it such a shell is told by ``-l``.
 - A process that has ended keeps its number until it is reaped. So we wait on a pidfd and reap last: as long as anybody here may send a
@@ -54,6 +54,15 @@ def shell_program(shell: str, command: str | None) -> Program:
     """The account's shell: for one command, or as a login shell, which it knows by the hyphen before its name."""
     name = os.path.basename(shell)
     return Program(shell, (f"-{name}",) if command is None else (name, "-c", command))
+
+
+@attrs.frozen
+class First:
+    """A command that `shell` executes before the program, without input, if there is a file at `path`; how it ends does not matter."""
+
+    shell: str
+    command: str
+    path: str
 
 
 @attrs.frozen
@@ -145,16 +154,23 @@ class Child:
 
 
 async def start_child(
-    program: Program, account: Account, environ: Mapping[bytes, bytes], stdio: tuple[int, int, int], tty: str | None
+    program: Program,
+    account: Account,
+    environ: Mapping[bytes, bytes],
+    stdio: tuple[int, int, int],
+    tty: str | None,
+    first: First | None = None,
 ) -> Child:
     """Start it in the account's home, with `stdio` as its three files and, if given, the terminal at that path as its controlling one.
 
+    `first` is executed before it, by the same process and in the same surroundings.
+
     A home that cannot be entered is replaced by the root folder (`Child.in_home` tells). Raises `OSError` when the process cannot be
-    started; a program that cannot be executed at a terminal says so there instead.
+    started; a program that cannot be executed at a terminal, or behind `first`, says so there instead.
     """
-    arguments = program.arguments if tty is None else _at_terminal(program, tty)
+    arguments = _by_shell(program, tty, first) if tty is not None or first is not None else program.arguments
     options: dict[str, Any] = {
-        "executable": to_bytes(program.executable) if tty is None else None,
+        "executable": to_bytes(program.executable) if arguments is program.arguments else None,
         "env": environ,
         "start_new_session": True,
     }
@@ -177,18 +193,35 @@ async def _open(command: list[bytes], stdio: tuple[int, int, int], **options: An
     return await trio.lowlevel.open_process(command, stdin=stdin, stdout=stdout, stderr=stderr, **options)
 
 
-def _at_terminal(program: Program, tty: str) -> tuple[str, ...]:
-    """The command line that opens the terminal and becomes the program. ``bash -p`` takes nothing from the environment."""
+def _by_shell(program: Program, tty: str | None, first: First | None) -> tuple[str, ...]:
+    """The command line of a shell that opens the terminal, executes `first`, and becomes the program."""
+    steps, words = _steps(tty, first)
     name, *arguments = program.arguments
     if name == os.path.basename(program.executable):
-        script = 'exec <>"$1" >&0 2>&0 && shift && exec "$@"'
-        return ("/bin/sh", "-c", script, "sh", tty, program.executable, *arguments)
+        script = " && ".join([*steps, f"shift {len(words)}", 'exec "$@"'])
+        return ("/bin/sh", "-c", script, "sh", *words, program.executable, *arguments)
     bash = shutil.which("bash", path="/bin:/usr/bin:/usr/local/bin")
     if bash is None:
         login = ("-l",) if os.path.basename(program.executable) in _LOGIN_FLAG_SHELLS else ()
-        return _at_terminal(Program(program.executable, (os.path.basename(program.executable), *login, *arguments)), tty)
-    script = 'unset SHLVL PWD OLDPWD; exec <>"$1" >&0 2>&0 && exec -a "$2" -- "${@:3}"'
-    return (bash, "-p", "-c", script, "bash", tty, name, program.executable, *arguments)
+        return _by_shell(Program(program.executable, (os.path.basename(program.executable), *login, *arguments)), tty, first)
+    become = f'exec -a "${len(words) + 1}" -- "${{@:{len(words) + 2}}}"'
+    script = "unset SHLVL PWD OLDPWD; " + " && ".join([*steps, become])
+    # With -p it takes nothing from the environment.
+    return (bash, "-p", "-c", script, "bash", *words, name, program.executable, *arguments)
+
+
+def _steps(tty: str | None, first: First | None) -> tuple[list[str], list[str]]:
+    """Parts of a shell's script, and the words for its $1, $2 …"""
+    steps: list[str] = []
+    words: list[str] = []
+    if tty is not None:
+        steps.append('exec <>"$1" >&0 2>&0')
+        words.append(tty)
+    if first is not None:
+        path, shell, command = (f'"${len(words) + n}"' for n in (1, 2, 3))
+        steps.append(f"{{ test ! -e {path} || {shell} -c {command} < /dev/null || :; }}")  # however it ends
+        words += [first.path, first.shell, first.command]
+    return steps, words
 
 
 def _pidfd_of(pid: int) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .accounts import Account
 
@@ -22,11 +22,13 @@ def child_environment(
     *,
     term: str | None = None,
     tty: str | None = None,
+    granted: Iterable[tuple[str, str]] = (),
     addresses: Mapping[str, str] | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> dict[bytes, bytes]:
     """`wanted` is the client's (already filtered by the server's list); above it stand the fixed variables, above those `extra`.
 
+    `granted` are those that the user's key has (``environment=``): they stand above all but what tells of the connection, and `extra`.
     `term` and `tty` belong to a terminal, `addresses` comes from `address_variables`. What no environment can hold is left out.
     """
     variables = {name: value for name, value in wanted.items() if _may_be_set(name)}
@@ -34,9 +36,6 @@ def child_environment(
         variables.setdefault("TZ", os.environ["TZ"])
     if term is not None:
         variables["TERM"] = term
-    if tty is not None:
-        variables["SSH_TTY"] = tty
-    variables.update(addresses or {})
     variables.update(
         HOME=account.home,
         USER=account.name,
@@ -44,6 +43,10 @@ def child_environment(
         SHELL=account.shell,
         PATH=PATH_OF_USERS if account.uid else PATH_OF_ROOT,
     )
+    variables.update(granted)
+    if tty is not None:
+        variables["SSH_TTY"] = tty
+    variables.update(addresses or {})
     variables.update(extra or {})
     return {to_bytes(name): to_bytes(value) for name, value in variables.items() if _can_be_held(name, value)}
 

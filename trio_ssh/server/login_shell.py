@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from .child import shell_program
-from .serve_program import REFUSED, Setting, find_served_account, serve_program, tell
+from .serve_program import REFUSED, Setting, find_served_account, original_command, serve_program, tell
 from .session import ServerSession
 
 Handler = Callable[[ServerSession], Awaitable[int]]
@@ -22,11 +22,14 @@ def login_shell(
     it each user needs an account of the same name. A server that does not run as root can serve its own account only: another one is
     refused with exit status 1 and a line that says why.
 
+    What the login's `Permissions` say is obeyed. Behind a forced command there is the variable SSH_ORIGINAL_COMMAND with what the client
+    asked for (a subsystem by its name; nothing for a shell). Before a shell or a command ``~/.ssh/rc`` is executed if it is there, as
+    sshd(8) says, unless `Permissions.user_rc` forbids it.
+
     When the client goes away the processes get SIGHUP, then SIGTERM and SIGKILL; those that have made themselves an OS session of their
     own live on.
     """
     known = dict(subsystems or {})
-    setting = Setting(dict(environ or {}))
 
     async def serve_login(session: ServerSession) -> int:
         command = session.command
@@ -38,6 +41,13 @@ def login_shell(
         served = await find_served_account(session, account)
         if served is None:
             return REFUSED
-        return await serve_program(session, served, shell_program(served.shell, command), setting)
+        return await serve_program(session, served, shell_program(served.shell, command), setting_of(session, environ or {}))
 
     return serve_login
+
+
+def setting_of(session: ServerSession, environ: Mapping[str, str]) -> Setting:
+    """As the permissions of its login have it."""
+    is_forced = session.permissions.force_command is not None
+    variables = {**original_command(session), **environ} if is_forced else dict(environ)
+    return Setting(variables, user_rc=session.permissions.user_rc)

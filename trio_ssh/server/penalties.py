@@ -7,15 +7,13 @@ who is refused. The book is bounded: a source is forgotten when its penalty is o
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 from enum import Enum
 
 import attrs
 
-from ..connection.authentication import Authenticator, Verdict
+from ..connection.authenticator import Verdict
 from ..connection.events import AuthAttempted, Event, Observer
 from ..errors import RemoteProtocolError, SSHError
-from ..protocol.auth_server import AuthAttempt
 from ..protocol.limits import Limits
 from ..protocol.source_penalties import SourcePenalties
 from ..wire.addresses import IPAddress
@@ -58,15 +56,20 @@ class Conduct:
     verdicts: set[Verdict] = attrs.field(factory=set)
     """Of `UNKNOWN_USER` and `NOT_WELCOME`, those that the policy gave."""
 
-    def watched(self, policy: Authenticator, observer: Observer | None) -> tuple[Authenticator, Observer]:
-        """Both do what they did; what they say and see is noted."""
+    def watching(self, observer: Observer | None) -> Observer:
+        """It sees what it saw; what happens is noted here."""
 
         def observe(event: Event) -> None:
             self.observe(event)
             if observer is not None:
                 observer(event)
 
-        return _Watched(policy, self), observe
+        return observe
+
+    def note_verdict(self, verdict: Verdict) -> None:
+        """What a policy has said."""
+        if verdict in (UNKNOWN_USER, NOT_WELCOME):
+            self.verdicts.add(verdict)
 
     def observe(self, event: Event) -> None:
         """What never came to the policy was an attempt too, but for the usual question what methods there are."""
@@ -87,22 +90,6 @@ class Conduct:
         if held >= limits.login_seconds or (isinstance(cause, RemoteProtocolError) and held >= first_deadline):
             return Misdeed.GRACE_EXCEEDED
         return Misdeed.AUTH_FAILURE if self.tried else Misdeed.NO_AUTH
-
-
-@attrs.frozen
-class _Watched:
-    policy: Authenticator
-    conduct: Conduct
-
-    @property
-    def methods(self) -> Sequence[str]:
-        return self.policy.methods
-
-    async def __call__(self, attempt: AuthAttempt) -> Verdict:
-        verdict = await self.policy(attempt)
-        if verdict in (UNKNOWN_USER, NOT_WELCOME):
-            self.conduct.verdicts.add(verdict)
-        return verdict
 
 
 @attrs.define(eq=False)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from .accounts import Account
 from .child import Program, shell_program
 from .login_shell import Handler
-from .serve_program import REFUSED, Setting, find_served_account, serve_program
+from .serve_program import REFUSED, Setting, find_served_account, original_command, serve_program
 from .session import ServerSession
 
 Command = str | Sequence[str]
@@ -24,9 +24,10 @@ def run_command(
     """A handler for `serve`: every session runs this command, at a terminal if the client asked for one.
 
     A text is executed by the account's shell; a sequence is executed as it is, its first word a path or a name in PATH; a function
-    chooses one of both for each session. What the client asked for is in the variable SSH_ORIGINAL_COMMAND (a subsystem by its name;
-    nothing for a shell). `environ` and `account` are as for `login_shell`. Signals that the client asks for (RFC 4254 §6.9) do not reach
-    the command unless `takes_signals`; keys like Ctrl-C at a terminal do.
+    chooses one of both for each session. A command that a key forces is not executed: this one stands above it. What the client asked for
+    is in the variable SSH_ORIGINAL_COMMAND (a subsystem by its name; nothing for a shell). `environ` and `account` are as for
+    `login_shell`. Signals that the client asks for (RFC 4254 §6.9) do not reach the command unless `takes_signals`; keys like Ctrl-C at a
+    terminal do.
     """
 
     async def serve_command(session: ServerSession) -> int:
@@ -34,7 +35,7 @@ def run_command(
         if served is None:
             return REFUSED
         chosen = command(session) if callable(command) else command
-        setting = Setting({**_original_command(session), **(environ or {})}, takes_signals)
+        setting = Setting({**original_command(session), **(environ or {})}, takes_signals)
         return await serve_program(session, served, _program(chosen, served), setting)
 
     return serve_command
@@ -44,8 +45,3 @@ def _program(command: Command, account: Account) -> Program:
     if isinstance(command, str):
         return shell_program(account.shell, command)
     return Program(command[0], (os.path.basename(command[0]), *command[1:]))
-
-
-def _original_command(session: ServerSession) -> dict[str, str]:
-    wanted = session.command if session.subsystem is None else session.subsystem
-    return {} if wanted is None else {"SSH_ORIGINAL_COMMAND": wanted}

@@ -11,24 +11,27 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import attrs
 import trio
 
-from ..connection.authentication import Authenticator
+from ..connection.authenticator import Authenticator, LoggedIn, RulesByLogin
 from ..connection.channel import Channel
 from ..connection.collapse import single_cause
 from ..connection.connection import Connection
 from ..connection.containment import containing
 from ..connection.events import Observer
+from ..connection.identity_checker import ignore_verdict
 from ..connection.incoming import IncomingChannel
+from ..connection.paced_log import PacedLog
 from ..connection.sides import ServerSide
 from ..connection.sockets import close_at_once, local_name, peer_name, tune
 from ..connection.version import SOFTWARE
 from ..errors import ChannelOpenFailure, ConnectionLost, LocalProtocolError, SSHError, printable
-from ..keys.key import PrivateKey
+from ..keys.certificates import CertifiedKey
+from ..protocol.key_exchange import OwnHostKey
 from ..protocol.limits import Limits
 from ..protocol.negotiation import Algorithms
 from .accepting import refuse_at_once, serve_accepted
 from .admission import Admission, Place, RefusalLog
-from .authenticators import Decide, as_policy
-from .paced_log import PacedLog
+from .authenticators import Decide, as_rules
+from .host_key_proof import HostKeyProof
 from .penalties import Conduct
 from .session import ServerSession, SessionPolicy, SessionRequests
 from .sources import Gone, peer_address
@@ -66,6 +69,7 @@ class _Options:
     limits: Limits
     observer: Observer | None
     sessions: SessionPolicy
+    banner: str
 
     @classmethod
     def of(
@@ -75,9 +79,10 @@ class _Options:
         observer: Observer | None,
         accept_env: Sequence[str],
         permit_terminal: bool,
+        banner: str,
     ) -> _Options:
         limits = limits or Limits()
-        return cls(algorithms or Algorithms(), limits, observer, SessionPolicy.of(accept_env, permit_terminal, limits))
+        return cls(algorithms or Algorithms(), limits, observer, SessionPolicy.of(accept_env, permit_terminal, limits), banner)
 
 
 async def serve(
@@ -85,21 +90,23 @@ async def serve(
     port: int,
     *,
     host: str | bytes | None = None,
-    host_keys: Sequence[PrivateKey],
-    authenticate: Authenticator | Decide,
+    host_keys: Sequence[OwnHostKey],
+    authenticate: Authenticator | Decide | RulesByLogin,
     algorithms: Algorithms | None = None,
     limits: Limits | None = None,
     observer: Observer | None = None,
     accept_env: Sequence[str] = ACCEPT_ENV,
     permit_terminal: bool = True,
+    banner: str = "",
     task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen on a TCP port (0: any free one) and serve SSH for ever, like `trio.serve_tcp`; `nursery.start` gives the listeners.
 
     ``await handler(session)`` is called for each session and returns its exit status. `authenticate` says whom to let in; `accept_env` are
-    patterns of the variables a client may set; `permit_terminal` lets clients ask for one. Raises `LocalProtocolError` without a host key.
+    patterns of the variables a client may set; `permit_terminal` lets clients ask for one; `banner` is shown to a client's user before
+    anything is asked. Host keys may have certificates (`CertifiedKey`). Raises `LocalProtocolError` without a host key.
     """
-    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
+    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal, banner)
     server = _Server.of(handler, host_keys, authenticate, options, own_sockets=True)
     listeners = await trio.open_tcp_listeners(port, host=host)
     await serve_accepted(listeners, server.take, task_status)
@@ -109,13 +116,14 @@ async def serve_listeners(
     handler: Handler | Services,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     *,
-    host_keys: Sequence[PrivateKey],
-    authenticate: Authenticator | Decide,
+    host_keys: Sequence[OwnHostKey],
+    authenticate: Authenticator | Decide | RulesByLogin,
     algorithms: Algorithms | None = None,
     limits: Limits | None = None,
     observer: Observer | None = None,
     accept_env: Sequence[str] = ACCEPT_ENV,
     permit_terminal: bool = True,
+    banner: str = "",
     task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve SSH on whatever listeners give; see `serve`.
@@ -123,7 +131,7 @@ async def serve_listeners(
     Streams that are no sockets have no source for the limits per source, unless they tell one: by an attribute `peer_address` that holds
     an address of the standard library's `ipaddress`.
     """
-    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
+    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal, banner)
     server = _Server.of(handler, host_keys, authenticate, options)
     await serve_accepted(listeners, server.take, task_status)
 
@@ -132,16 +140,17 @@ async def serve_stream(
     handler: Handler | Services,
     stream: trio.abc.Stream,
     *,
-    host_keys: Sequence[PrivateKey],
-    authenticate: Authenticator | Decide,
+    host_keys: Sequence[OwnHostKey],
+    authenticate: Authenticator | Decide | RulesByLogin,
     algorithms: Algorithms | None = None,
     limits: Limits | None = None,
     observer: Observer | None = None,
     accept_env: Sequence[str] = ACCEPT_ENV,
     permit_terminal: bool = True,
+    banner: str = "",
 ) -> None:
     """Serve one connection on any stream, until it ends. Raises the `SSHError` that kept somebody from logging in, if one did."""
-    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal)
+    options = _Options.of(algorithms, limits, observer, accept_env, permit_terminal, banner)
     await _Server.of(handler, host_keys, authenticate, options).serve_connection(stream)
 
 
@@ -150,8 +159,8 @@ class _Server:
     """What all connections of one server share."""
 
     handler: Handler
-    host_keys: tuple[PrivateKey, ...]
-    policy: Authenticator
+    host_keys: tuple[OwnHostKey, ...]
+    policy: Authenticator | RulesByLogin
     options: _Options
     own_sockets: bool = False
     """Sockets that we accepted ourselves may be tuned."""
@@ -167,15 +176,14 @@ class _Server:
     def of(
         cls,
         handler: Handler | Services,
-        host_keys: Sequence[PrivateKey],
-        authenticate: Authenticator | Decide,
+        host_keys: Sequence[OwnHostKey],
+        authenticate: Authenticator | Decide | RulesByLogin,
         options: _Options,
         own_sockets: bool = False,
     ) -> _Server:
         if not host_keys:
             raise LocalProtocolError("a server needs at least one host key: `PrivateKey.from_file` or `PrivateKey.generate`")
-        mine = {algorithm for key in host_keys for algorithm in key.public_key.all_signature_algorithms}
-        offered = tuple(name for name in options.algorithms.host_keys if name in mine)
+        offered = _offered(host_keys, options.algorithms)
         if not offered:
             raise LocalProtocolError(f"none of the host keys can be used with {', '.join(options.algorithms.host_keys)}")
         options = attrs.evolve(options, algorithms=attrs.evolve(options.algorithms, host_keys=offered))
@@ -183,7 +191,7 @@ class _Server:
             has_session, names = handler.session is not None, frozenset(handler.subsystems)
             options = attrs.evolve(options, sessions=attrs.evolve(options.sessions, shell_and_exec=has_session, subsystems=names))
             handler = handler.serve
-        return cls(handler, tuple(host_keys), as_policy(authenticate), options, own_sockets)
+        return cls(handler, tuple(host_keys), as_rules(authenticate), options, own_sockets)
 
     def take(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> None:
         """A connection that was accepted just now: serve it in the nursery, or refuse it. Never waits."""
@@ -234,22 +242,29 @@ class _Server:
         options = self.options
         peer = peer_name(stream)
         shown = peer or "a peer"
-        policy, observer = (self.policy, options.observer) if conduct is None else conduct.watched(self.policy, options.observer)
+        observer = options.observer if conduct is None else conduct.watching(options.observer)
         with single_cause():
             async with trio.open_nursery() as nursery:
 
                 def on_open(incoming: IncomingChannel) -> None:
                     self._begin_session(nursery, connection, incoming)
 
-                def on_login(username: str) -> None:
+                def on_login(login: LoggedIn) -> None:
                     if place is not None:
                         place.leave()
-                    self.log.info("%s: %s is logged in", shown, printable(username))
+                    self.log.info("%s: %s is logged in by %s", shown, printable(login.username), ", ".join(login.methods))
+                    HostKeyProof.of(self.host_keys, connection).announce(connection)
+
+                def on_mistake(text: str, error: BaseException) -> None:
+                    self.log.error("%s: %s", shown, text, cause=error)
 
                 side = ServerSide(
                     host_keys=self.host_keys,
-                    policy=policy,
+                    policy=self.policy,
+                    banner=options.banner,
                     on_login=on_login,
+                    on_mistake=on_mistake,
+                    on_verdict=ignore_verdict if conduct is None else conduct.note_verdict,
                     on_open=on_open,
                     peer=peer,
                     local=local_name(stream),
@@ -267,7 +282,8 @@ class _Server:
         sessions: list[ServerSession] = []
 
         def prepare(channel: Channel) -> None:
-            requests = SessionRequests(self.options.sessions, start)
+            login = connection.logged_in
+            requests = SessionRequests(self.options.sessions.for_login(login), start, login.permissions)
             channel.on_request = requests
             channel.when_ended(requests.close)
             sessions.append(ServerSession(channel, requests, connection.username, connection.peer, connection.local))
@@ -303,3 +319,12 @@ class _Server:
 def only_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
     """Is it one of these, or a group of nothing else?"""
     return error.split(kinds)[1] is None if isinstance(error, BaseExceptionGroup) else isinstance(error, kinds)
+
+
+def _offered(host_keys: Sequence[OwnHostKey], algorithms: Algorithms) -> tuple[str, ...]:
+    """The host key algorithms that we have keys or certificates for."""
+    certified = [key.certificate for key in host_keys if isinstance(key, CertifiedKey)]
+    plain = [key.key if isinstance(key, CertifiedKey) else key for key in host_keys]
+    mine = {name for key in plain for name in key.public_key.all_signature_algorithms}
+    mine |= {name for certificate in certified for name in certificate.all_signature_algorithms}
+    return tuple(name for name in algorithms.host_keys if name in mine)

@@ -20,6 +20,7 @@ from .child import Child, Ending, Program, start_child
 from .environment import address_variables, child_environment
 from .files import Files, open_files
 from .session import ServerSession
+from .user_rc import user_rc
 
 REFUSED = 1
 _NOT_STARTED: dict[type[Exception], int] = {PermissionError: 126, FileNotFoundError: 127}  # what shells say
@@ -54,12 +55,19 @@ async def find_served_account(session: ServerSession, name: str | None) -> Accou
     return account
 
 
+def original_command(session: ServerSession) -> dict[str, str]:
+    """The variable that tells a forced command what the client asked for."""
+    return {} if session.original_command is None else {"SSH_ORIGINAL_COMMAND": session.original_command}
+
+
 @attrs.frozen
 class Setting:
     """How a program is to run: `environ` stands above all other variables; signals of the client reach it if `takes_signals`."""
 
     environ: Mapping[str, str] = attrs.field(factory=dict)
     takes_signals: bool = True
+    user_rc: bool = False
+    """``~/.ssh/rc`` is executed before it, if there is one."""
 
 
 async def serve_program(session: ServerSession, account: Account, program: Program, setting: Setting) -> int:
@@ -92,11 +100,13 @@ async def _start(session: ServerSession, account: Account, program: Program, set
         session.environ,
         term=term,
         tty=files.tty,
+        granted=session.permissions.environ,
         addresses=address_variables(session.peer, session.local),
         extra=setting.environ,
     )
     try:
-        return await start_child(program, account, environ, files.stdio, files.tty)
+        first = await user_rc(account) if setting.user_rc else None
+        return await start_child(program, account, environ, files.stdio, files.tty, first)
     finally:
         files.close_stdio()
 

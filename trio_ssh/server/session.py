@@ -12,9 +12,11 @@ from typing import TypeVar
 import attrs
 import trio
 
+from ..connection.authenticator import LoggedIn
 from ..connection.channel import Channel
 from ..connection.terminal import Terminal
 from ..errors import RemoteProtocolError
+from ..keys.permissions import Permissions
 from ..protocol.limits import Limits
 from ..wire.codec import decode, encode
 from ..wire.connection import Env, Exec, ExitSignal, ExitStatus, PtyReq, Signal, Subsystem, WindowChange
@@ -44,18 +46,27 @@ class SessionPolicy:
     def of(cls, accept_env: Sequence[str], permit_terminal: bool, limits: Limits) -> SessionPolicy:
         return cls(accept_env=compile_pattern_list(list(accept_env)), permit_terminal=permit_terminal, limits=limits)
 
+    def for_login(self, login: LoggedIn) -> SessionPolicy:
+        """With what its rules say of variables."""
+        return self if login.accept_env is None else attrs.evolve(self, accept_env=compile_pattern_list(login.accept_env))
+
 
 @attrs.define(eq=False)
 class SessionRequests:
-    """The channel's request handler: every answer is given at once, and every method is called by the reader."""
+    """The channel's request handler: every answer is given at once, and every method is called by the reader.
+
+    A forced command takes the place of whatever the client asks for, a subsystem included, before the handler sees it.
+    """
 
     policy: SessionPolicy
     start: Callable[[], None]
     """Called once: the handler may begin."""
+    permissions: Permissions = attrs.field(factory=Permissions)
     environ: dict[str, str] = attrs.field(factory=dict)
     terminal: Terminal | None = None
     command: str | None = None
     subsystem: str | None = None
+    original_command: str | None = None
     started: bool = False
     _signals: Pair[str] | None = None
     _resizes: Pair[Terminal] | None = None
@@ -93,13 +104,12 @@ class SessionRequests:
 
     def _pty(self, fields: bytes) -> bool:
         message = decode(PtyReq, fields)
-        if self.started or self.terminal is not None or not self.policy.permit_terminal:
+        permitted = self.policy.permit_terminal and self.permissions.terminal
+        if self.started or self.terminal is not None or not permitted:
             return False
         if len(message.modes) > self.policy.limits.pty_modes_bytes or len(message.term) > TERM_CHARACTERS_MAX or "\0" in message.term:
             return False
-        self.terminal = Terminal(
-            message.term, message.columns, message.rows, message.width_pixels, message.height_pixels, message.modes
-        )
+        self.terminal = Terminal(message.term, message.columns, message.rows, message.width_pixels, message.height_pixels, message.modes)
         return True
 
     def _shell(self, fields: bytes) -> bool:
@@ -120,13 +130,20 @@ class SessionRequests:
         known = self.policy.subsystems
         if self.started or (known is not None and message.subsystem_name not in known):
             return False
+        if self.permissions.force_command is not None and not self.policy.shell_and_exec:
+            return False  # nobody is there to execute it
         self.subsystem = message.subsystem_name
+        self.permissions = attrs.evolve(self.permissions, user_rc=False)  # as with sshd, whatever is executed in the subsystem's place
         return self._start()
 
     def _start(self) -> bool:
         if self.started:
             return False
         self.started = True
+        self.original_command = self.command if self.subsystem is None else self.subsystem
+        if self.permissions.force_command is not None:
+            self.command, self.subsystem = self.permissions.force_command, None
+        self.environ.update(self.permissions.environ)
         self.start()
         return True
 
@@ -221,8 +238,21 @@ class ServerSession(trio.abc.HalfCloseableStream):
 
     @property
     def command(self) -> str | None:
-        """The command line; None for a shell or a subsystem. Undecodable bytes are surrogate escapes."""
+        """The command line; None for a shell or a subsystem. Undecodable bytes are surrogate escapes.
+
+        Where the login's permissions force a command, it is that one, whatever the client asked for.
+        """
         return self._requests.command
+
+    @property
+    def original_command(self) -> str | None:
+        """What the client asked for: a command line, the name of a subsystem, or None for a shell."""
+        return self._requests.original_command
+
+    @property
+    def permissions(self) -> Permissions:
+        """What this login may do. A forced command and a forbidden terminal hold already; `user_rc` never holds for subsystems."""
+        return self._requests.permissions
 
     @property
     def subsystem(self) -> str | None:
@@ -231,7 +261,7 @@ class ServerSession(trio.abc.HalfCloseableStream):
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that the client sent and the server's `accept_env` lets in."""
+        """The variables that the client sent and the server's `accept_env` lets in; above them those of the login's permissions."""
         return self._requests.environ
 
     @property

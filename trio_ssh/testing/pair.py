@@ -15,13 +15,14 @@ from ..client.client import Client
 from ..client.connect import connect
 from ..client.credentials import Credential, PrivateKeyCredential
 from ..client.host_keys import PinnedKeys
-from ..connection.authentication import Authenticator
+from ..connection.authenticator import Authenticator, RulesByLogin
 from ..connection.collapse import single_cause
 from ..connection.events import ChannelClosed, ChannelOpened, ConnectionEnded, Event, RekeyCause
 from ..errors import LocalProtocolError, SSHError
 from ..protocol.limits import Limits
 from ..protocol.negotiation import Algorithms
-from ..server.authenticators import AuthorizedKeys, Decide
+from ..server.authenticators import Decide
+from ..server.authorized_keys import AuthorizedKeys
 from ..server.serve import Handler, Services, serve_stream
 from ..server.session import ServerSession
 from .network import SimulatedNetwork
@@ -108,7 +109,7 @@ async def open_server(
     *,
     limits: Limits | None = None,
     algorithms: Algorithms | None = None,
-    authenticate: Authenticator | Decide | None = None,
+    authenticate: Authenticator | Decide | RulesByLogin | None = None,
     seed: int = 0,
     hang_seconds: float = HANG_SECONDS,
 ) -> AsyncIterator[ConnectionPair]:
@@ -177,7 +178,7 @@ async def open_connection_pair(
     streams: Streams | None = None,
     limits: Limits | tuple[Limits | None, Limits | None] | None = None,
     algorithms: Algorithms | tuple[Algorithms, Algorithms] | None = None,
-    authenticate: Authenticator | Decide | None = None,
+    authenticate: Authenticator | Decide | RulesByLogin | None = None,
     credentials: Sequence[Credential] | None = None,
     leaves_channels: bool = False,
     hang_seconds: float = HANG_SECONDS,

@@ -37,7 +37,24 @@ class AddressList:
 
     def matches(self, address: IPAddress) -> bool:
         """Is it in the list, and not left out? An IPv4 address inside an IPv6 one is looked up as it is: take it out before."""
-        return _any(self._included, address) and not _any(self._excluded, address)
+        return _any(self._included, address) and not self.excludes(address)
+
+    def excludes(self, address: IPAddress) -> bool:
+        """Does an item with a ``!`` match it?"""
+        return _any(self._excluded, address)
+
+
+def address_of(text: str) -> IPAddress | None:
+    """The address in a text such as a socket gives: without its scope (``fe80::1%eth0``), and an IPv4 one taken out of an IPv6 one.
+
+    None where there is none.
+    """
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def _any(items: tuple[IPNetwork | Pattern, ...], address: IPAddress) -> bool:

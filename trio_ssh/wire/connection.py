@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ..errors import DecodeError
 from .codec import Boolean, Name, Rest, String, Text, Uint32, Utf8, message, structure
+from .primitives import read_string, write_string
+
+HOSTKEYS = "hostkeys-00@openssh.com"
+"""OpenSSH PROTOCOL §2.5: a server tells all its host keys, each as a string; no answer is asked for."""
+
+HOSTKEYS_PROVE = "hostkeys-prove-00@openssh.com"
+"""A client asks for proof that the server has the private halves of the keys that it names; the answer is a signature for each."""
 
 
 @message(80)
@@ -216,3 +226,32 @@ class DirectTcpip:
     port: Uint32
     originator_address: Utf8
     originator_port: Uint32
+
+
+@structure
+class HostKeyProofData:
+    """OpenSSH PROTOCOL §2.5: what a server signs to prove a host key; `request_name` is `HOSTKEYS_PROVE`."""
+
+    request_name: Name
+    session_id: String
+    host_key: String
+
+
+def read_strings(data: bytes, strings_max: int) -> tuple[bytes, ...]:
+    """The strings that `data` is made of, as in the requests for host keys. Raises `DecodeError`, also for more of them than taken."""
+    strings: list[bytes] = []
+    offset = 0
+    while offset < len(data):
+        if len(strings) == strings_max:
+            raise DecodeError(f"more than {strings_max} strings are listed")
+        string, offset = read_string(data, offset)
+        strings.append(string)
+    return tuple(strings)
+
+
+def write_strings(strings: Iterable[bytes]) -> bytes:
+    """The inverse of `read_strings`."""
+    out = bytearray()
+    for string in strings:
+        write_string(out, string)
+    return bytes(out)

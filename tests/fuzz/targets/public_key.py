@@ -6,18 +6,23 @@ from functools import cache
 
 from tests import pairs
 from tests.fuzz.choices import Choices, check_text
+from tests.keys.software_keys import SoftwareKey
 from trio_ssh import PrivateKey, PublicKey
 from trio_ssh.errors import DecodeError, KeyFileError
+from trio_ssh.keys import security_key_use
+from trio_ssh.keys.security_keys import SECURITY_KEY_TYPES
 
 
 @cache
-def keys() -> list[PrivateKey]:
-    return [pairs.USER_KEY, PrivateKey.generate("ecdsa", 256), PrivateKey.generate("ecdsa", 521), PrivateKey.generate("rsa", 2048)]
+def keys() -> list[PrivateKey | SoftwareKey]:
+    security_keys = [SoftwareKey.generate(key_type) for key_type in SECURITY_KEY_TYPES]
+    kinds = [("ecdsa", 256), ("ecdsa", 521), ("rsa", 2048), ("ed448", None)]
+    return [pairs.USER_KEY, *(PrivateKey.generate(kind, bits) for kind, bits in kinds), *security_keys]
 
 
 def target(data: bytes) -> None:
     choices = Choices(data)
-    choices.pick((_blob, _line, _signature))(choices)
+    choices.pick((_blob, _line, _signature, _use))(choices)
 
 
 def _blob(choices: Choices) -> None:
@@ -42,10 +47,21 @@ def _signature(choices: Choices) -> None:
     assert not key.verify(choices.pick(key.signature_algorithms), choices.rest(), b"what nobody has signed")
 
 
+def _use(choices: Choices) -> None:
+    try:
+        use = security_key_use(choices.rest())
+    except DecodeError as error:
+        check_text(error)
+        return
+    assert use is None or 0 <= use.counter < 1 << 32
+
+
 def seeds() -> list[bytes]:
     found = []
     for index, key in enumerate(keys()):
-        blob, algorithm = key.public_key.blob, key.public_key.signature_algorithms[0]
         line = key.public_key.to_openssh_line("comment").encode()
-        found += [b"\0" + blob, b"\1" + line, bytes([2, index, 0]) + key.sign(algorithm, b"something else")]
+        found += [b"\0" + key.public_key.blob, b"\1" + line]
+        for which, algorithm in enumerate(key.public_key.signature_algorithms):
+            signature = key.sign(algorithm, b"something else")
+            found += [bytes([2, index, which]) + signature, b"\3" + signature]
     return found

@@ -10,7 +10,7 @@ import trio
 
 import trio_ssh
 from tests.server.test_serve import MemoryListener, serve_on
-from trio_ssh.server.paced_log import PacedLog
+from trio_ssh.connection.paced_log import PacedLog
 
 
 async def test_res_29_so_many_a_second_and_then_how_many_were_left_out(autojump_clock, caplog):
