@@ -35,5 +35,3 @@ class Rules:
 async def test_b09_g2_an_account_and_nobody(text):
     for number in range(8):
         assert await transcript(Rules(text), ME, number, 53) == await transcript(Rules(text), NOBODY, number, 53)
-
-

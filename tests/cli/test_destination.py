@@ -148,7 +148,6 @@ async def test_a_remote_command():
     [
         ("CheckHostIP=yes", "CheckHostIP: the value 'yes' is not supported"),
         ("PubkeyAuthentication=unbound", "PubkeyAuthentication: the value 'unbound' is not supported"),
-        ("FingerprintHash=md5", "FingerprintHash: the value 'md5' is not supported"),
         ("RefuseConnection=\"use the new host\x07\"", "the connection is refused: use the new host\\x07"),
     ],
 )

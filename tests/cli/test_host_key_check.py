@@ -268,3 +268,13 @@ async def test_c18_update_for_an_alias_and_for_a_trusted_localhost(tmp_path):
     assert (tmp_path / "known_hosts").read_text() == f"{content}inner {ECDSA.to_openssh_line()}\n"
     local = make_check(tmp_path, Checking.YES, Person(), f"localhost {KEY.to_openssh_line()}\n", trusts_localhost=True)
     assert await local.plan_update("localhost", 22, KEY, [KEY, ECDSA]) is None
+
+
+async def test_fingerprint_hash_md5_is_shown_and_can_be_the_answer(tmp_path):
+    person = Person(KEY.fingerprint(), KEY.fingerprint("md5"))
+    with pytest.raises(HostKeyUnknown):  # the other digest's is not what is shown
+        await make_check(tmp_path, Checking.ASK, person, digest="md5").check("host", 2222, KEY)
+    await make_check(tmp_path, Checking.ASK, person, digest="md5").check("host", 2222, KEY)
+    assert KEY.fingerprint("MD5") in person.questions[1]
+    assert "[MD5]" in person.questions[1]
+    assert "SHA256:" not in person.questions[1]

@@ -39,9 +39,7 @@ async def test_e11_hosts(autojump_clock, host):
     client, server = memory_stream_pair()
     refused = not host or host.startswith("-") or any(c.isspace() or not c.isprintable() for c in host)
     credentials = [trio_ssh.PrivateKeyCredential(pairs.USER_KEY)]
-    dialling = trio_ssh.connect(
-        host, username="ada", stream=client, host_keys=policy, algorithms=pairs.QUICK, credentials=credentials
-    )
+    dialling = trio_ssh.connect(host, username="ada", stream=client, host_keys=policy, algorithms=pairs.QUICK, credentials=credentials)
     with audited() as heard:
         async with pairs.served(stream=server):
             if refused:

@@ -88,9 +88,7 @@ async def logged_in(policy: Any, credentials: list[Any], handler: trio_ssh.Handl
             host, port = listener.socket.getsockname()
             nursery.start_soon(_serve, listener, handler, policy)
             pinned = trio_ssh.PinnedKeys([pairs.HOST_KEY.public_key])
-            dialling = trio_ssh.connect(
-                host, port, username="ada", credentials=credentials, host_keys=pinned, algorithms=pairs.QUICK
-            )
+            dialling = trio_ssh.connect(host, port, username="ada", credentials=credentials, host_keys=pinned, algorithms=pairs.QUICK)
             try:
                 with trio.fail_after(60):
                     async with dialling as client:

@@ -184,7 +184,6 @@ def _words(settings: Settings, keyword: object) -> Sequence[str]:
 _REFUSED_VALUES = {
     ssh_config.CHECK_HOST_IP: (True,),
     ssh_config.PUBKEY_AUTHENTICATION: (PublicKeyUse.UNBOUND,),
-    ssh_config.FINGERPRINT_HASH: ("md5",),
 }
 
 

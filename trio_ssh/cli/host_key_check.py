@@ -12,7 +12,7 @@ from ..client.host_key_changes import HostKeyChanges
 from ..client.host_keys import HostKeyDoubt, HostKeyQuestion
 from ..config import StrictHostKeyChecking
 from ..config.ssh_values import UpdateHostKeys
-from ..keys import Changed, Known, Unknown, randomart, randomart_title
+from ..keys import Changed, Known, Unknown
 from ..keys.certificates import Certificate
 from .report import log
 from .terminal import is_terminal
@@ -45,6 +45,8 @@ class HostKeyCheck:
     shows_picture: bool = False
     trusts_localhost: bool = False
     update_keys: UpdateHostKeys = UpdateHostKeys.NO
+    digest: str = "SHA256"
+    """FingerprintHash: what fingerprints are shown by, and a user may answer with."""
     changed: bool = False
     is_at_terminal: Callable[[], bool] = stdin_is_terminal
     """May a session be reading the terminal?"""
@@ -95,7 +97,7 @@ class HostKeyCheck:
 
     def _show(self, key: PublicKey) -> None:
         if self.shows_picture:
-            log.warning("Host key fingerprint is %s\n%s", key.fingerprint(), randomart(key.blob, randomart_title(key.algorithm, key.bits)))
+            log.warning("Host key fingerprint is %s\n%s", key.fingerprint(self.digest), key.randomart(self.digest))
 
     # -- a key that is not known -------------------------------------------------------------------------------------------------
 
@@ -111,13 +113,13 @@ class HostKeyCheck:
                 return await self._user_accepts(await self.known_hosts.question(host, port, key, unknown))
 
     async def _user_accepts(self, question: HostKeyQuestion) -> bool:
-        fingerprint = question.key.fingerprint()
-        answer = await self.ask(f"{question.text()}\n{QUESTION}")
+        fingerprint = question.key.fingerprint(self.digest)
+        answer = await self.ask(f"{question.text(self.digest)}\n{QUESTION}")
         while answer is not None:
             said = answer.strip()
             if said.lower() == "yes" or said == fingerprint:
                 return True
-            if said.lower() == "no" or said.startswith("SHA256:"):
+            if said.lower() == "no" or said.startswith(("SHA256:", "MD5:")):
                 return False
             answer = await self.ask(QUESTION_AGAIN)
         return False

@@ -212,6 +212,7 @@ def host_key_rules(destination: Destination, ask: Ask) -> HostKeyRules:
         shows_picture=settings[ssh_config.VISUAL_HOST_KEY],
         trusts_localhost=settings[ssh_config.NO_HOST_AUTHENTICATION_FOR_LOCALHOST],
         update_keys=ssh_config.updates_host_keys(settings),
+        digest=settings[ssh_config.FINGERPRINT_HASH],
     )
     return HostKeyRules(
         check_known=check,

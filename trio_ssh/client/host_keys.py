@@ -20,7 +20,7 @@ import trio
 from ..errors import CertificateError, HostKeyError, HostKeyUnknown, printable
 from ..keys.certificates import Certificate
 from ..keys.files import FileMark, file_mark
-from ..keys.fingerprint import randomart, randomart_title
+from ..keys.fingerprint import key_family
 from ..keys.key import PublicKey
 from ..keys.known_hosts import Changed, Known, KnownHostEntry, LookupResult, Revoked, Unknown, host_name
 from ..keys.known_hosts import KnownHosts as KnownHostsSnapshot
@@ -260,13 +260,12 @@ class HostKeyQuestion:
     other_types: tuple[KnownHostEntry, ...]
     other_names: tuple[KnownHostEntry, ...] = ()
 
-    def text(self) -> str:
+    def text(self, digest: str = "SHA256") -> str:
         """What a person needs in order to answer: the host, the key's fingerprint and its picture. Several lines, none at its end."""
-        title = randomart_title(self.key.algorithm, self.key.bits)
         lines = [
             f"The authenticity of host '{printable(host_name(self.host, self.port), 300)}' can't be established.",
-            f"{title.split()[0]} key fingerprint is {self.key.fingerprint()}.",
-            randomart(self.key.blob, title),
+            f"{key_family(self.key.algorithm)} key fingerprint is {self.key.fingerprint(digest)}.",
+            self.key.randomart(digest),
             "This key is known by these other names:" if self.other_names else "This key is not known by any other names.",
             *(f"    {_place(entry)}" for entry in self.other_names[:NAMES_SHOWN]),
         ]

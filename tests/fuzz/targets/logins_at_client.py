@@ -148,9 +148,7 @@ def seeds() -> list[bytes]:
     questions = encode(UserauthInfoRequest("Second step", "", "", write_prompts((("Code: ", False), ("Name: ", True)))))
     nothing = encode(UserauthInfoRequest("", "Nothing to answer", "", write_prompts(())))
     change = encode(UserauthPasswdChangereq("It has expired. New password: "))
-    extensions = encode(
-        ExtInfo(write_extensions({"server-sig-algs": b"ssh-ed25519", "publickey-hostbound@openssh.com": b"0"}))
-    )
+    extensions = encode(ExtInfo(write_extensions({"server-sig-algs": b"ssh-ed25519", "publickey-hostbound@openssh.com": b"0"})))
     banner = encode(UserauthBanner("welcome\x1b[2J"))
     logins = [
         sized(service, key_ok, success),
