@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 
 import hypothesis
@@ -22,6 +23,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 os.environ.pop("SSH_AUTH_SOCK", None)  # no test asks the agent of whoever runs it
+
+# Started in the background, or by nohup, we ignore these, and so would every program that a test starts and means to end by them.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _failed = pytest.StashKey[bool]()
 

@@ -149,7 +149,7 @@ def _wanted(algorithms: Sequence[str], known_types: Sequence[str], policy: HostK
     """The host key algorithms to offer: those of certificates only where the policy has an authority for them, known key types first."""
     certified = [name for name in algorithms if KEY_TYPE_OF_CERTIFICATE_ALGORITHM.get(name) in known_types]
     plain = [name for name in algorithms if name not in KEY_TYPE_OF_CERTIFICATE_ALGORITHM]
-    return (*(certified if isinstance(policy, HostCertificatePolicy) else ()), *prefer_key_types(plain, known_types))
+    return (*(certified if certified and isinstance(policy, HostCertificatePolicy) else ()), *prefer_key_types(plain, known_types))
 
 
 def _reason(error: BaseException) -> str:

@@ -262,7 +262,11 @@ async def all_offers(credentials: Sequence[Credential], session: SessionBinding)
     offers: list[Offer] = []
     seen: set[bytes] = set()
     for credential in credentials:
-        found = await credential.offers(session) if isinstance(credential, Credentials) else [credential]
+        found: Sequence[Offer]
+        if isinstance(credential, (PrivateKeyCredential, Password, Credentials)):  # the dear test last
+            found = await credential.offers(session)
+        else:
+            found = [credential]
         for offer in found:
             if isinstance(offer, (PasswordOffer, KeyboardInteractiveOffer)):
                 offers.append(offer)

@@ -53,7 +53,7 @@ class HostTrust:
         policy = self.policy
         if self._host_key is None or self.doubt is not None:
             return  # a certificate, or nothing to build on
-        if isinstance(policy, HostKeyUpdatePolicy) and policy.learns_keys:
+        if getattr(policy, "learns_keys", False) and isinstance(policy, HostKeyUpdatePolicy):
             self._update = HostKeyUpdate(self.host, self.port, policy, self._host_key, self.limits)
             self._update.attach(mux)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import attrs
 
@@ -98,6 +98,24 @@ class RulesByLogin(Protocol):
 
         For names that do not exist it must take as long, and give rules of the same methods, as for those that do (hardening B09).
         """
+
+
+# What a policy can do is seen by what it has. Asked for each login: `isinstance` of a protocol costs a hundred times as much.
+
+
+def makes_rules(policy: object) -> TypeGuard[RulesByLogin]:
+    """Is it a `RulesByLogin`?"""
+    return hasattr(policy, "rules_for")
+
+
+def is_combination(policy: object) -> TypeGuard[Combination]:
+    """Is it a `Combination`?"""
+    return hasattr(policy, "chains")
+
+
+def has_signatures_by_user(policy: object) -> TypeGuard[SignaturesByUser]:
+    """Is it a `SignaturesByUser`?"""
+    return hasattr(policy, "signature_algorithms")
 
 
 @attrs.frozen(kw_only=True)

@@ -21,7 +21,7 @@ from ..protocol.limits import Limits
 from ..protocol.negotiation import Algorithms, Negotiated, is_delayed, new_compressor, new_decompressor
 from ..protocol.role import Role
 from ..wire.numbers import DisconnectReason
-from .authenticator import NOBODY, LoggedIn, SignaturesByUser
+from .authenticator import NOBODY, LoggedIn, has_signatures_by_user
 from .events import ConnectionEnded, Event, KeyExchangeDone, Observer, RekeyCause, contained
 from .identity_checker import IdentityChecker
 from .identity_prover import IdentityProver
@@ -230,7 +230,7 @@ class Connection:
                 limits=self.limits,
                 peer=side.peer,
                 signatures=self.algorithms.signatures,
-                signatures_of=side.policy.signature_algorithms if isinstance(side.policy, SignaturesByUser) else None,
+                signatures_of=side.policy.signature_algorithms if has_signatures_by_user(side.policy) else None,
                 host_key_blob=state.first_host_key.blob,
             )
             checker = IdentityChecker(

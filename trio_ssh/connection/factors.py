@@ -12,7 +12,7 @@ import attrs
 
 from ..keys.permissions import Permissions
 from ..protocol.auth_attempt import AuthAttempt
-from .authenticator import Authenticator, Combination
+from .authenticator import Authenticator, is_combination
 
 
 @attrs.define(eq=False)
@@ -74,7 +74,7 @@ def key_of(attempt: AuthAttempt) -> bytes:
 
 def chains_of(policy: Authenticator) -> tuple[tuple[Authenticator, ...], ...]:
     """A plain policy is one chain of one."""
-    if isinstance(policy, Combination):
+    if is_combination(policy):
         return tuple(tuple(chain) for chain in policy.chains)
     return ((policy,),)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import cast
 
 import attrs
 import trio
@@ -20,7 +21,7 @@ from ..errors import ConnectionLost, printable
 from ..keys.permissions import PermissionConflict
 from ..protocol.auth_attempt import AuthAttempt
 from ..protocol.auth_server import ExtensionsNoted, Hopeless, Requested, ServerAuthentication, ServiceWanted
-from .authenticator import REFUSE, Authenticator, LoggedIn, Login, LoginRules, RulesByLogin, Verdict
+from .authenticator import REFUSE, Authenticator, LoggedIn, Login, LoginRules, RulesByLogin, Verdict, makes_rules
 from .containment import containing
 from .conversation import Conversation
 from .events import AuthAttempted, Observer
@@ -103,11 +104,11 @@ class IdentityChecker:
         """Who it is, or says to be, is known from here on."""
         machine = self.machine
         assert machine.username is not None
-        if isinstance(self.policy, RulesByLogin):
+        if makes_rules(self.policy):
             login = Login(username=machine.username, peer=machine.peer, address=machine.address, local=self.local)
             rules = await self._ask_rules(self.policy, login)
         else:
-            rules = LoginRules(authenticate=self.policy)
+            rules = LoginRules(authenticate=cast(Authenticator, self.policy))
         self._rules = rules
         self._factors = Factors.of(rules.authenticate)
         machine.methods = self._factors.methods

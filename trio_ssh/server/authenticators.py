@@ -12,7 +12,7 @@ from typing import cast
 
 import attrs
 
-from ..connection.authenticator import ACCEPT, REFUSE, Authenticator, RulesByLogin, Verdict
+from ..connection.authenticator import ACCEPT, REFUSE, Authenticator, RulesByLogin, Verdict, makes_rules
 from ..connection.factors import chains_of, either, one_after_another
 from ..errors import LocalProtocolError
 from ..protocol.auth_attempt import AuthAttempt
@@ -136,4 +136,4 @@ def as_policy(policy: Authenticator | Decide) -> Authenticator:
 
 def as_rules(policy: Authenticator | Decide | RulesByLogin) -> Authenticator | RulesByLogin:
     """The same of what `serve` takes."""
-    return policy if isinstance(policy, RulesByLogin) else as_policy(policy)
+    return policy if makes_rules(policy) else as_policy(cast("Authenticator | Decide", policy))
