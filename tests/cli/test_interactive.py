@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -51,7 +52,16 @@ def at_terminal(place, *words: str) -> list[str]:
 
 
 def test_a_resize_reaches_the_process(place):
-    script = 'trap "stty size" WINCH; echo ready; while :; do sleep 0.05; done'
+    # No shell: one that is just starting a process when the interrupt comes may let that process have it alone.
+    program = (
+        "import os, signal, sys\n"
+        "def tell(*_): print(os.get_terminal_size().lines, os.get_terminal_size().columns, flush=True)\n"
+        "signal.signal(signal.SIGWINCH, tell)\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "print('ready', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    script = shlex.join(["exec", sys.executable, "-c", program])
     with AtTerminal.run(at_terminal(place, script), place.home.environ) as terminal:
         terminal.expect("ready\r\n")
         terminal.resize(132, 43)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.tool_runs import Run, run_here
 from trio_ssh import PrivateKey
-from trio_ssh.keys.certificates import FOREVER, Certificate, CertificateKind, read_certificate_file
+from trio_ssh.keys.certificates import FOREVER, Certificate, CertificateKind
 
 PERMITS = ("permit-X11-forwarding", "permit-agent-forwarding", "permit-port-forwarding", "permit-pty", "permit-user-rc")
 
@@ -42,7 +42,7 @@ def signed(*words: str) -> Certificate:
     """The certificate of ``key.pub`` that these words make."""
     run = keygen("-s", "ca", "-I", "an id", *words, "key.pub")
     assert (run.status, run.out) == (0, ""), run
-    return read_certificate_file("key-cert.pub")
+    return Certificate.from_file("key-cert.pub")
 
 
 def failed(run: Run, status: int, pattern: str) -> None:
@@ -54,7 +54,7 @@ def test_a_user_certificate():
     run = keygen("-s", "ca", "-I", "an id", "-n", "ada,root", "key.pub")
     assert (run.status, run.out) == (0, "")
     assert run.err == 'Signed user key key-cert.pub: id "an id" serial 0 for ada,root valid forever\n'
-    certificate = read_certificate_file("key-cert.pub")
+    certificate = Certificate.from_file("key-cert.pub")
     assert certificate.public_key == PrivateKey.from_file("key").public_key
     assert certificate.authority == PrivateKey.from_file("ca").public_key
     assert (certificate.kind, certificate.key_id, certificate.principals) == (CertificateKind.USER, "an id", ("ada", "root"))
@@ -83,7 +83,7 @@ def test_serial_numbers():
     PrivateKey.generate().write_file("other")
     run = keygen("-q", "-s", "ca", "-I", "x", "-z", "+41", "key.pub", "other")
     assert (run.status, run.err) == (0, "")
-    assert [read_certificate_file(f"{name}-cert.pub").serial for name in ("key", "other")] == [41, 42]
+    assert [Certificate.from_file(f"{name}-cert.pub").serial for name in ("key", "other")] == [41, 42]
     assert signed("-z", str(2**64 - 1)).serial == 2**64 - 1
 
 
@@ -91,7 +91,7 @@ def test_the_algorithm_of_the_signature():
     PrivateKey.generate("rsa", 2048).write_file("rsa")
     for words, algorithm in (([], "rsa-sha2-512"), (["-t", "rsa-sha2-256"], "rsa-sha2-256"), (["-t", "rsa"], "rsa-sha2-512")):
         assert keygen("-s", "rsa", "-I", "x", *words, "key.pub").status == 0
-        assert read_certificate_file("key-cert.pub").authority_algorithm == algorithm
+        assert Certificate.from_file("key-cert.pub").authority_algorithm == algorithm
     failed(
         keygen("-s", "ca", "-I", "x", "-t", "rsa-sha2-256", "key.pub"), 255, "the CA's key is of type ssh-ed25519, and signs by ssh-ed25519"
     )

@@ -18,7 +18,6 @@ from .. import KeyFileError, PrivateKeyFile, PublicKey, SessionBinding, Signer, 
 from ..agent.credential import AgentCredential
 from ..errors import DecodeError
 from ..keys import Certificate, CommentedPublicKey, PassphraseRequired, PrivateKey
-from ..keys.certificates import read_certificate_file
 from .agent_adding import AgentAdding
 from .report import log
 
@@ -173,7 +172,7 @@ def read_certificates(paths: Sequence[str]) -> tuple[Certificate, ...]:
     found = []
     for path in paths:
         try:
-            found.append(read_certificate_file(path))
+            found.append(Certificate.from_file(path))
         except (KeyFileError, DecodeError) as error:
             log.warning("CertificateFile %s: %s", printable(path, 200), error)
     return tuple(found)

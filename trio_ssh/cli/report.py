@@ -143,6 +143,10 @@ def run_tool(tool: str, main: Callable[[Sequence[str]], int], words: Sequence[st
         return main(sys.argv[1:] if words is None else words)
     except KeyboardInterrupt:
         return FAILURE
+    except BrokenPipeError:
+        # Whoever read what we print has had enough, as in ``trio-sshd -T | head``; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAILURE
     except Exception as error:
         cause = first_cause(error)
         text, expected = describe(cause)

@@ -13,7 +13,7 @@ import trio
 from .. import Algorithms, CertifiedKey, Observer, PrivateKey, Services, SSHError, serve_listeners, serve_stream
 from ..config import LogLevel, Setting, Settings, SSHDConfig, server_algorithms, server_limits, sshd_config
 from ..errors import ConfigError
-from ..keys.certificates import CertificateKind, read_certificate_file
+from ..keys.certificates import Certificate, CertificateKind
 from ..server.login_shell import login_shell
 from .account_rules import AccountRules
 from .account_settings import check_account_settings, counts_at_once
@@ -118,7 +118,7 @@ def _host_keys(settings: Settings) -> tuple[HostKey, ...]:
 def _certify(keys: list[HostKey], setting: Setting) -> None:
     """Put the certificate that a line names beside its key."""
     (path,) = cast("tuple[str]", setting.value)
-    certificate = read_certificate_file(path)
+    certificate = Certificate.from_file(path)
     if certificate.kind is not CertificateKind.HOST:
         raise setting.place.error(f"HostCertificate {path}: it is a user's certificate, not a host's")
     for number, key in enumerate(keys):

@@ -102,9 +102,10 @@ class PrivateKeyCredential:
 
 @attrs.frozen
 class CertificateCredential:
-    """A certificate, and whatever signs by its key: a `PrivateKey`, a `PrivateKeyFile` that is unlocked first, an agent.
+    """A certificate, and a `Signer` of its key, such as a `PrivateKeyCredential`.
 
-    ``CertificateCredential.of(certified_key)`` takes both together. Raises `LocalProtocolError` for a signer of another key.
+    ``CertificateCredential.of(certified_key)`` takes both together; for a key in a file there is ``PrivateKeyFile(path, certificate=…)``,
+    for one in an agent ``AgentCredential(certificates=…)``. Raises `LocalProtocolError` for a signer of another key.
     """
 
     certificate: Certificate

@@ -135,6 +135,19 @@ class Certificate:
         except DecodeError as error:
             raise KeyFileError(f"not a certificate line: {error}") from None
 
+    @classmethod
+    def from_file(cls, path: Path) -> Certificate:
+        """Read a ``-cert.pub`` file: its first line that is neither empty nor a comment. Raises `KeyFileError`."""
+        lines = read_regular_file(path).decode("utf-8", "surrogateescape").split("\n")
+        name = os.fspath(path)
+        for number, line in enumerate(lines, 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                try:
+                    return cls.from_openssh_line(line)
+                except KeyFileError as error:
+                    raise KeyFileError(f"{printable(name)} line {number}: {error}", path=name, line=number) from None
+        raise KeyFileError(f"{printable(name)}: there is no certificate in it", path=name)
+
     def to_openssh_line(self, comment: str = "") -> str:
         """``type base64 [comment]`` without a newline; line breaks and other control characters in the comment become blanks."""
         line = f"{self.algorithm} {base64.b64encode(self.blob).decode('ascii')}"
@@ -230,7 +243,7 @@ class CertifiedKey:
         Raises `KeyFileError`, as `PrivateKey.from_file` does.
         """
         path = f"{os.fspath(key_path)}-cert.pub" if certificate_path is None else os.fspath(certificate_path)
-        certificate = read_certificate_file(path)
+        certificate = Certificate.from_file(path)
         try:
             return cls(PrivateKey.from_file(key_path, passphrase), certificate)
         except LocalProtocolError as error:
@@ -246,19 +259,6 @@ class CertifiedKey:
         if algorithm not in self.certificate.all_signature_algorithms:
             raise LocalProtocolError(f"a certificate of type {self.certificate.algorithm} cannot sign by {printable(algorithm, 64)!r}")
         return self.key.sign(plain_algorithm(algorithm), data)
-
-
-def read_certificate_file(path: Path) -> Certificate:
-    """The certificate in a ``-cert.pub`` file. Raises `KeyFileError`."""
-    lines = read_regular_file(path).decode("utf-8", "surrogateescape").split("\n")
-    name = os.fspath(path)
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            try:
-                return Certificate.from_openssh_line(line)
-            except KeyFileError as error:
-                raise KeyFileError(f"{printable(name)} line {number}: {error}", path=name, line=number) from None
-    raise KeyFileError(f"{printable(name)}: there is no certificate in it", path=name)
 
 
 def _read_certificate(blob: bytes) -> tuple[Certificate, int, bytes]:
