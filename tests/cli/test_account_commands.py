@@ -99,6 +99,14 @@ async def test_a_program_that_is_not_there(caplog):
     assert "No such file" in caplog.text
 
 
+async def test_a_program_that_cannot_be_executed(program, caplog):
+    """It counts for nothing, and is no failure of the policy: what the files say still counts."""
+    path = program("")
+    path.write_bytes(b"\x7fELF and nothing more")
+    assert await output(path) is None
+    assert "it could not be executed: " in caplog.text
+
+
 async def test_keys_of_a_command(program, tmp_path):
     path = program(f"""test "$1" = {ME} && test "$2" = ssh-ed25519 && test "$3" = "$4" && echo 'command="id" {line_of(KEY)}'""")
     blob = base64.b64encode(KEY.public_key.blob).decode()

@@ -12,19 +12,19 @@ import trio
 
 import trio_ssh
 from tests import pairs
+from tests.connection.logins import HOSTBOUND, KBDINT, asked_by_client, at_login, failure, question, request, signed
 from tests.pairs import HOST_KEY, USER_KEY
-from tests.raw_peer import PASSWORDS, password_request, raw_client, raw_server
+from tests.raw_peer import PASSWORDS, password_request, raw_server
 from trio_ssh import ACCEPT, REFUSE, AuthAttempted, Prompt, all_of, any_of
 from trio_ssh.testing import RawPeer
 from trio_ssh.wire.codec import decode, encode
 from trio_ssh.wire.connection import ChannelOpen
 from trio_ssh.wire.numbers import MessageNumber as M
-from trio_ssh.wire.transport import ServiceAccept, ServiceRequest
+from trio_ssh.wire.transport import ServiceAccept
 from trio_ssh.wire.userauth import (
     KeyboardInteractiveFields,
     PasswordFields,
     PublicKeyFields,
-    SignedPublicKeyRequest,
     UserauthBanner,
     UserauthFailure,
     UserauthInfoRequest,
@@ -39,7 +39,6 @@ from trio_ssh.wire.userauth import (
 
 KEYS = trio_ssh.AuthorizedKeys.of([USER_KEY.public_key])
 OTHER_KEY = trio_ssh.PrivateKey.generate()
-HOSTBOUND = "publickey-hostbound-v00@openssh.com"
 
 
 @attrs.define(eq=False)
@@ -66,13 +65,6 @@ class Asking:
         return ACCEPT
 
 
-def request(method: str, fields: bytes = b"", username: str = "ada") -> UserauthRequest:
-    return UserauthRequest(username, "ssh-connection", method, fields)
-
-
-KBDINT = request("keyboard-interactive", encode(KeyboardInteractiveFields("", "")))
-
-
 def changed(one: UserauthRequest, **fields: object) -> UserauthRequest:
     """The same but for these fields."""
     same = {name: getattr(one, name) for name in ("user_name", "service_name", "method_name", "method_fields")}
@@ -83,34 +75,6 @@ def answers(*texts: str) -> UserauthInfoResponse:
     return UserauthInfoResponse(write_responses(texts))
 
 
-def signed(raw: RawPeer, key: trio_ssh.PrivateKey = USER_KEY, method: str = "publickey", server: bytes = b"") -> UserauthRequest:
-    """A publickey request as this connection's client would sign it."""
-    assert raw.session_id is not None
-    begun = PublicKeyFields(True, "ssh-ed25519", key.public_key.blob, string_field(server) if method == HOSTBOUND else b"")
-    data = encode(SignedPublicKeyRequest(raw.session_id, encode(request(method, encode(begun)))))
-    return request(method, encode(begun) + string_field(key.sign("ssh-ed25519", data)))
-
-
-def question(key: trio_ssh.PrivateKey) -> UserauthRequest:
-    return request("publickey", encode(PublicKeyFields(False, "ssh-ed25519", key.public_key.blob)))
-
-
-@asynccontextmanager
-async def asked_for_service(authenticate, **options) -> AsyncIterator[tuple[RawPeer, pairs.Ends]]:
-    """A raw client at the point where it may make authentication requests."""
-    raw, stream = raw_client()
-    async with pairs.served(stream=stream, authenticate=authenticate, **options) as ends:
-        await raw.handshake()
-        await raw.send(ServiceRequest("ssh-userauth"))
-        await raw.expect(M.SERVICE_ACCEPT, skip=[M.EXT_INFO])
-        yield raw, ends
-        await raw.stream.aclose()
-
-
-async def failure(raw: RawPeer) -> UserauthFailure:
-    return decode(UserauthFailure, await raw.expect(M.USERAUTH_FAILURE))
-
-
 # -- servers: requests ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +83,7 @@ async def test_sm_089_b11_methods_that_are_not_there(autojump_clock):
     names = ["gssapi-with-mic", "hostbased", "gssapi-keyex", "keyboard-interactive", "external-keyx", "publickey", HOSTBOUND]
     names += ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz-@.", k=chance.randint(1, 60))) for _ in range(100)]
     limits = trio_ssh.Limits(auth_failures=1000, auth_requests=1000)
-    async with asked_for_service(PASSWORDS, limits=limits) as (raw, _):
+    async with at_login(PASSWORDS, limits=limits) as (raw, _):
         for name in names:
             known = {"keyboard-interactive": encode(KeyboardInteractiveFields("", ""))}
             fields = known.get(name, encode(PublicKeyFields(False, "ssh-ed25519", USER_KEY.public_key.blob)))
@@ -130,8 +94,8 @@ async def test_sm_089_b11_methods_that_are_not_there(autojump_clock):
 
 
 async def test_sm_099_none_behind_a_partial_success_counts(autojump_clock):
-    async with asked_for_service(all_of(KEYS, PASSWORDS), limits=trio_ssh.Limits(auth_failures=2)) as (raw, ends):
-        await raw.send(signed(raw))
+    async with at_login(all_of(KEYS, PASSWORDS), limits=trio_ssh.Limits(auth_failures=2)) as (raw, ends):
+        await raw.send(signed(raw, USER_KEY))
         assert await failure(raw) == UserauthFailure(("password",), True)
         await raw.send(request("none"))
         assert await failure(raw) == UserauthFailure(("password",), False)
@@ -141,7 +105,7 @@ async def test_sm_099_none_behind_a_partial_success_counts(autojump_clock):
 
 
 async def test_sm_100_answers_that_nobody_asked_for(autojump_clock):
-    async with asked_for_service(Asking()) as (raw, _):
+    async with at_login(Asking()) as (raw, _):
         await raw.send(answers("yes"))
         await raw.expect_disconnect(2)
 
@@ -150,7 +114,7 @@ async def test_sm_100_answers_that_nobody_asked_for(autojump_clock):
 async def test_sm_101_b08_more_or_fewer_answers_than_questions(autojump_clock, given):
     """RFC 4256 §3.4 demands a FAILURE; the policy is cancelled and cannot grant anything."""
     policy = Asking(prompts=2)
-    async with asked_for_service(policy) as (raw, _):
+    async with at_login(policy) as (raw, _):
         await raw.send(KBDINT)
         await raw.expect(60)
         await raw.send(answers(*given))
@@ -165,7 +129,7 @@ async def test_sm_101_b08_more_or_fewer_answers_than_questions(autojump_clock, g
 @pytest.mark.parametrize("count", [17, 2**28, 2**32 - 1])
 async def test_b08_absurd_numbers_of_answers(autojump_clock, count):
     policy = Asking()
-    async with asked_for_service(policy) as (raw, _):
+    async with at_login(policy) as (raw, _):
         await raw.send(KBDINT)
         await raw.expect(60)
         await raw.send(UserauthInfoResponse(count.to_bytes(4, "big")))
@@ -175,7 +139,7 @@ async def test_b08_absurd_numbers_of_answers(autojump_clock, count):
 
 async def test_sm_102_answers_behind_another_request(autojump_clock):
     policy = any_of(Asking(), PASSWORDS)
-    async with asked_for_service(policy) as (raw, _):
+    async with at_login(policy) as (raw, _):
         await raw.send(KBDINT)
         await raw.expect(60)
         await raw.send(password_request("wrong"), answers("yes"))
@@ -185,7 +149,7 @@ async def test_sm_102_answers_behind_another_request(autojump_clock):
 
 async def test_b05_a_request_supersedes_the_questions_that_are_out(autojump_clock):
     asking = Asking(rounds=2)
-    async with asked_for_service(any_of(asking, PASSWORDS)) as (raw, ends):
+    async with at_login(any_of(asking, PASSWORDS)) as (raw, ends):
         await raw.send(KBDINT)
         await raw.expect(60)
         await raw.send(answers("yes"))
@@ -200,9 +164,31 @@ async def test_b05_a_request_supersedes_the_questions_that_are_out(autojump_cloc
     assert [event.outcome for event in ends.server_events if isinstance(event, AuthAttempted)] == ["refused", "refused"]
 
 
+async def test_b05_a_policy_that_shields_itself_is_told_that_the_attempt_is_over(autojump_clock):
+    """It cannot be cancelled, and must not wait for answers that never come; what it says then counts for nothing."""
+    told = []
+
+    async def stubborn(attempt):
+        with trio.CancelScope(shield=True):
+            try:
+                await attempt.ask([Prompt("Question?")])
+            except trio_ssh.LocalProtocolError as error:
+                told.append(str(error))
+        return True
+
+    async with at_login(any_of(trio_ssh.KeyboardInteractiveServer(stubborn), PASSWORDS)) as (raw, _):
+        await raw.send(KBDINT)
+        await raw.expect(60)
+        await raw.send(password_request("wrong"))
+        await failure(raw)
+        await raw.send(password_request("canary"))
+        await raw.expect(M.USERAUTH_SUCCESS)
+    assert len(told) == 1
+
+
 async def test_b07_superseding_attempts_count(autojump_clock):
     """CVE-2015-5600's way around the counter: every attempt that was begun is one."""
-    async with asked_for_service(Asking(), limits=trio_ssh.Limits(auth_failures=3)) as (raw, _):
+    async with at_login(Asking(), limits=trio_ssh.Limits(auth_failures=3)) as (raw, _):
         for _ in range(3):
             await raw.send(KBDINT)
             await raw.expect(60)
@@ -212,7 +198,7 @@ async def test_b07_superseding_attempts_count(autojump_clock):
 
 async def test_b07_duplicate_devices_are_one_attempt(autojump_clock):
     asking = Asking()
-    async with asked_for_service(asking, limits=trio_ssh.Limits(auth_failures=2)) as (raw, _):
+    async with at_login(asking, limits=trio_ssh.Limits(auth_failures=2)) as (raw, _):
         await raw.send(request("keyboard-interactive", encode(KeyboardInteractiveFields("", ",".join(["pam"] * 1000)))))
         await raw.expect(60)
         await raw.send(answers("no"))
@@ -226,20 +212,20 @@ async def test_b07_duplicate_devices_are_one_attempt(autojump_clock):
 async def test_b07_b20_partial_successes_do_not_go_on_for_ever(autojump_clock):
     """Right answers are requests too."""
     factors = [trio_ssh.AuthorizedKeys.of([trio_ssh.PrivateKey.generate().public_key]) for _ in range(2)]
-    async with asked_for_service(all_of(PASSWORDS, *factors), limits=trio_ssh.Limits(auth_requests=4)) as (raw, _):
+    async with at_login(all_of(PASSWORDS, *factors), limits=trio_ssh.Limits(auth_requests=4)) as (raw, _):
         await raw.send(password_request("canary"))
         assert (await failure(raw)).partial_success
         for _ in range(3):
-            await raw.send(question(OTHER_KEY))
+            await raw.send(question(OTHER_KEY.public_key))
             assert not (await failure(raw)).partial_success
-        await raw.send(question(OTHER_KEY))
+        await raw.send(question(OTHER_KEY.public_key))
         await raw.expect_disconnect(2)
 
 
 async def test_kbdint_prompts_and_kbdint_rounds_of_a_server(autojump_clock):
     """Our own policy is held to the limits that a peer may count on: going over them is its mistake, and a refusal."""
     for policy, limits in ((Asking(prompts=2), trio_ssh.Limits(kbdint_prompts=1)), (Asking(rounds=2), trio_ssh.Limits(kbdint_rounds=1))):
-        async with asked_for_service(policy, limits=limits) as (raw, _):
+        async with at_login(policy, limits=limits) as (raw, _):
             await raw.send(KBDINT)
             if policy.rounds == 2:
                 await raw.expect(60)
@@ -249,8 +235,8 @@ async def test_kbdint_prompts_and_kbdint_rounds_of_a_server(autojump_clock):
 
 
 async def test_b03_another_user_behind_a_partial_success(autojump_clock):
-    async with asked_for_service(all_of(KEYS, PASSWORDS)) as (raw, _):
-        await raw.send(signed(raw))
+    async with at_login(all_of(KEYS, PASSWORDS)) as (raw, _):
+        await raw.send(signed(raw, USER_KEY))
         assert (await failure(raw)).partial_success
         await raw.send(password_request("canary", "bob"))
         await raw.expect_disconnect(2)
@@ -266,10 +252,10 @@ async def test_b04_only_the_key_that_signed_is_proven(autojump_clock, order):
         return ACCEPT
 
     keys = {"A": USER_KEY, "B": OTHER_KEY}
-    async with asked_for_service(policy) as (raw, _):
+    async with at_login(policy) as (raw, _):
         for step in order:
             act, _, name = step.partition(" ")
-            await raw.send(question(keys[name]) if act == "ask" else signed(raw, keys[name]))
+            await raw.send(question(keys[name].public_key) if act == "ask" else signed(raw, keys[name]))
             await raw.expect(60 if act == "ask" else M.USERAUTH_SUCCESS)
     assert learnt == [(keys[step[-1]].public_key, step.startswith("sign")) for step in order]
     assert [key for key, proven in learnt if proven] == [keys[order[-1][-1]].public_key]
@@ -278,10 +264,10 @@ async def test_b04_only_the_key_that_signed_is_proven(autojump_clock, order):
 async def test_b06_the_same_key_is_no_second_factor(autojump_clock):
     """Neither to sign with nor to ask about; a refusal of a signature counts, one of a question does not."""
     both = trio_ssh.AuthorizedKeys.of([USER_KEY.public_key, OTHER_KEY.public_key])
-    async with asked_for_service(all_of(both, both), limits=trio_ssh.Limits(auth_failures=2)) as (raw, _):
-        await raw.send(signed(raw))
+    async with at_login(all_of(both, both), limits=trio_ssh.Limits(auth_failures=2)) as (raw, _):
+        await raw.send(signed(raw, USER_KEY))
         assert (await failure(raw)).partial_success
-        for again in (question(USER_KEY), question(USER_KEY), signed(raw)):
+        for again in (question(USER_KEY.public_key), question(USER_KEY.public_key), signed(raw, USER_KEY)):
             await raw.send(again)
             assert await failure(raw) == UserauthFailure(("publickey",), False)
         await raw.send(signed(raw, OTHER_KEY))
@@ -289,8 +275,8 @@ async def test_b06_the_same_key_is_no_second_factor(autojump_clock):
 
 
 async def test_b19_a_question_about_a_key_changes_nothing(autojump_clock):
-    async with asked_for_service(any_of(KEYS, PASSWORDS)) as (raw, _):
-        await raw.send(question(USER_KEY))
+    async with at_login(any_of(KEYS, PASSWORDS)) as (raw, _):
+        await raw.send(question(USER_KEY.public_key))
         await raw.expect(60)
         await raw.send(password_request(""))
         await failure(raw)
@@ -305,18 +291,18 @@ async def test_b05_results_come_in_order(autojump_clock):
         await trio.sleep(5 if attempt.password.startswith("slow") else 0)
         return ACCEPT if attempt.password.endswith("good") else REFUSE
 
-    async with asked_for_service(policy) as (raw, _):
+    async with at_login(policy) as (raw, _):
         await raw.send(password_request("slow bad"), request("none"), password_request("slow good"), password_request("bad"))
         numbers = [(await raw.receive() or b"?")[0] for _ in range(3)]
         assert numbers == [M.USERAUTH_FAILURE, M.USERAUTH_FAILURE, M.USERAUTH_SUCCESS]
-    async with asked_for_service(policy, limits=trio_ssh.Limits(auth_failures=20)) as (raw, _):
+    async with at_login(policy, limits=trio_ssh.Limits(auth_failures=20)) as (raw, _):
         await raw.send(*[password_request("bad")] * 15, password_request("slow good"))
         numbers = [(await raw.receive() or b"?")[0] for _ in range(16)]
         assert numbers == [M.USERAUTH_FAILURE] * 15 + [M.USERAUTH_SUCCESS]
 
 
 async def test_sm_105_channels_before_the_success_in_mid_questions(autojump_clock):
-    async with asked_for_service(Asking()) as (raw, _):
+    async with at_login(Asking()) as (raw, _):
         await raw.send(KBDINT)
         await raw.expect(60)
         await raw.send(ChannelOpen("session", 0, 1000, 1000))
@@ -325,7 +311,7 @@ async def test_sm_105_channels_before_the_success_in_mid_questions(autojump_cloc
 
 @pytest.mark.parametrize("number", [51, 52, 53, 60, 6])
 async def test_b01_sm_103_a_servers_messages_in_mid_questions(autojump_clock, number):
-    async with asked_for_service(Asking()) as (raw, ends):
+    async with at_login(Asking()) as (raw, ends):
         await raw.send(KBDINT)
         await raw.expect(60)
         await raw.send(bytes([number]) + bytes(20))
@@ -335,7 +321,7 @@ async def test_b01_sm_103_a_servers_messages_in_mid_questions(autojump_clock, nu
 
 async def test_b16_sm_110_the_deadline_ends_questions_and_grants_nothing(autojump_clock):
     policy = Asking()
-    async with asked_for_service(policy, limits=trio_ssh.Limits(login_seconds=3)) as (raw, ends):
+    async with at_login(policy, limits=trio_ssh.Limits(login_seconds=3)) as (raw, ends):
         await raw.send(KBDINT)
         await raw.expect(60)
         await trio.sleep(4)
@@ -351,7 +337,7 @@ async def test_b16_tri_17_a_policy_that_cannot_be_interrupted_grants_nothing_beh
             await trio.sleep(late)
         return ACCEPT
 
-    async with asked_for_service(stubborn, limits=trio_ssh.Limits(login_seconds=1)) as (raw, _):
+    async with at_login(stubborn, limits=trio_ssh.Limits(login_seconds=1)) as (raw, _):
         await raw.send(password_request("x"))
         numbers = [payload[0] for payload in await raw.drain()] if late > 1 else [(await raw.receive() or b"?")[0]]
         assert (M.USERAUTH_SUCCESS in numbers) == (late < 1)
@@ -367,7 +353,7 @@ async def test_b10_b23_new_passwords_that_never_reach_a_policy(autojump_clock):
     async def check(username, password):
         return await change(username, password, None)
 
-    async with asked_for_service(trio_ssh.Passwords(check, change), limits=trio_ssh.Limits(auth_failures=20)) as (raw, _):
+    async with at_login(trio_ssh.Passwords(check, change), limits=trio_ssh.Limits(auth_failures=20)) as (raw, _):
         for old, new in ((b"x" * 2000, b"y"), (b"x", b"y" * 2000), (b"x" * 50_000, b"y"), (b"", b"y"), (b"x", b""), (b"\xff", b"y")):
             await raw.send(request("password", encode(PasswordFields(True, old, string_field(new)))))
             await failure(raw)
@@ -389,7 +375,7 @@ async def test_b23_empty_passwords_only_where_the_rules_take_them(autojump_clock
         return password == ""
 
     for takes in (False, True):
-        async with asked_for_service(Rules(takes)) as (raw, _):
+        async with at_login(Rules(takes)) as (raw, _):
             await raw.send(password_request(""))
             await raw.expect(M.USERAUTH_SUCCESS if takes else M.USERAUTH_FAILURE)
 
@@ -429,7 +415,7 @@ def wrong_requests(name: str, raw: RawPeer) -> list[UserauthRequest]:
     return [
         request("none", username=name),
         password_request("wrong", name),
-        changed(question(OTHER_KEY), user_name=name),
+        changed(question(OTHER_KEY.public_key), user_name=name),
         changed(signed(raw, OTHER_KEY), user_name=name),
         request("hostbased", b"junk", name),
         changed(KBDINT, user_name=name),
@@ -443,7 +429,7 @@ async def test_b09_the_answers_do_not_tell_who_exists(autojump_clock):
     seen: dict[str, list[bytes]] = {}
     for name in ("ada", "nobody"):
         policy = any_of(OnlyAda(), trio_ssh.Passwords(check_slowly))
-        async with asked_for_service(policy, limits=trio_ssh.Limits(auth_failures=20)) as (raw, _):
+        async with at_login(policy, limits=trio_ssh.Limits(auth_failures=20)) as (raw, _):
             seen[name], times = await transcript(raw, wrong_requests(name, raw))
             # All but the very first `none` take the floor at least.
             assert min(times[1:]) >= 0.005
@@ -460,7 +446,7 @@ async def test_b09_the_time_of_a_refusal_depends_on_the_name_only(autojump_clock
                 await trio.sleep(seconds)
                 return False
 
-            async with asked_for_service(trio_ssh.Passwords(check)) as (raw, _):
+            async with at_login(trio_ssh.Passwords(check)) as (raw, _):
                 _, times = await transcript(raw, [password_request("wrong", name)])
                 took.setdefault(name, set()).add(round(times[0], 6))
     assert all(len(times) == 1 for times in took.values()), took
@@ -476,11 +462,11 @@ async def test_b09_rules_by_login_are_asked_behind_a_whole_request_only(autojump
             asked.append(login.username)
             return trio_ssh.LoginRules(authenticate=PASSWORDS)
 
-    async with asked_for_service(Rules()) as (raw, _):
+    async with at_login(Rules()) as (raw, _):
         await raw.send(request("password", b"\0\0\0\0\xffcut"))
         await raw.expect_disconnect(2)
     assert asked == []
-    async with asked_for_service(Rules()) as (raw, _):
+    async with at_login(Rules()) as (raw, _):
         for _ in range(3):
             await raw.send(password_request("wrong"))
             await failure(raw)
@@ -493,7 +479,7 @@ async def test_rules_that_cannot_be_made_end_the_connection_and_let_nobody_in(au
         async def rules_for(self, login):
             raise ValueError("a mistake of the policy's")
 
-    async with asked_for_service(Rules()) as (raw, ends):
+    async with at_login(Rules()) as (raw, ends):
         await raw.send(password_request("canary"))
         assert M.USERAUTH_SUCCESS not in [payload[0] for payload in await raw.drain()]
     assert isinstance(ends.server_error, trio_ssh.ConnectionLost)
@@ -504,21 +490,21 @@ async def test_rules_that_cannot_be_made_end_the_connection_and_let_nobody_in(au
 
 
 async def test_b22_a_request_that_is_bound_to_this_server(autojump_clock):
-    async with asked_for_service(KEYS) as (raw, _):
-        await raw.send(signed(raw, method=HOSTBOUND, server=HOST_KEY.public_key.blob))
+    async with at_login(KEYS) as (raw, _):
+        await raw.send(signed(raw, USER_KEY, bound_to=HOST_KEY.public_key.blob))
         await raw.expect(M.USERAUTH_SUCCESS)
 
 
 async def test_b22_a_request_that_is_bound_to_another_server(autojump_clock):
-    async with asked_for_service(KEYS) as (raw, _):
-        await raw.send(signed(raw, method=HOSTBOUND, server=OTHER_KEY.public_key.blob))
+    async with at_login(KEYS) as (raw, _):
+        await raw.send(signed(raw, USER_KEY, bound_to=OTHER_KEY.public_key.blob))
         await raw.expect_disconnect(2)
 
 
 async def test_b22_a_signature_for_the_one_method_is_none_for_the_other(autojump_clock):
-    async with asked_for_service(KEYS) as (raw, _):
-        bound = signed(raw, method=HOSTBOUND, server=HOST_KEY.public_key.blob)
-        unbound = signed(raw)
+    async with at_login(KEYS) as (raw, _):
+        bound = signed(raw, USER_KEY, bound_to=HOST_KEY.public_key.blob)
+        unbound = signed(raw, USER_KEY)
         signature = unbound.method_fields[-(4 + 83) :]
         begun = encode(PublicKeyFields(True, "ssh-ed25519", USER_KEY.public_key.blob, string_field(HOST_KEY.public_key.blob)))
         await raw.send(changed(bound, method_fields=begun + signature))
@@ -529,12 +515,12 @@ async def test_b22_a_signature_for_the_one_method_is_none_for_the_other(autojump
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 async def test_sm_092_sm_094_host_bound_requests_cut_and_with_trailing_bytes(autojump_clock, cut):
-    async with asked_for_service(KEYS) as (raw, _):
-        whole = signed(raw, method=HOSTBOUND, server=HOST_KEY.public_key.blob)
+    async with at_login(KEYS) as (raw, _):
+        whole = signed(raw, USER_KEY, bound_to=HOST_KEY.public_key.blob)
         await raw.send(changed(whole, method_fields=whole.method_fields[:-cut]))
         await raw.expect_disconnect(2)
-    async with asked_for_service(KEYS) as (raw, _):
-        whole = signed(raw, method=HOSTBOUND, server=HOST_KEY.public_key.blob)
+    async with at_login(KEYS) as (raw, _):
+        whole = signed(raw, USER_KEY, bound_to=HOST_KEY.public_key.blob)
         await raw.send(changed(whole, method_fields=whole.method_fields + bytes(cut)))
         await raw.expect_disconnect(2)
 
@@ -543,30 +529,14 @@ async def test_sm_092_sm_094_host_bound_requests_cut_and_with_trailing_bytes(aut
 
 
 @asynccontextmanager
-async def asked_by_client(credentials, **options) -> AsyncIterator[tuple[RawPeer, list[BaseException]]]:
-    """A raw server that has answered the service request and the first `none`, if that is what came, with both methods of a person."""
-    raw, stream = raw_server()
-    errors: list[BaseException] = []
-
-    async def client() -> None:
-        try:
-            async with pairs.connecting(stream, credentials=credentials, **options) as connection:
-                await connection.wait_closed()
-        except (trio_ssh.SSHError, trio.BrokenResourceError) as error:
-            errors.append(error)
-
-    with trio.fail_after(pairs.NEVER):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(client)
-            await raw.handshake()
-            await raw.wait_for(M.SERVICE_REQUEST)
-            await raw.send(ServiceAccept("ssh-userauth"))
-            first = decode(UserauthRequest, await raw.wait_for(M.USERAUTH_REQUEST))
-            assert first.method_name == "none"
-            await raw.send(UserauthFailure(("keyboard-interactive", "password"), False))
-            await raw.wait_for(M.USERAUTH_REQUEST)
-            yield raw, errors
-            await raw.stream.aclose()
+async def refusing_none(credentials, **options) -> AsyncIterator[tuple[RawPeer, list[BaseException]]]:
+    """A raw server that has answered the client's first request, `none`, with the methods of a person, and has the next one."""
+    async with asked_by_client(credentials, **options) as (raw, errors):
+        first = decode(UserauthRequest, await raw.wait_for(M.USERAUTH_REQUEST))
+        assert first.method_name == "none"
+        await raw.send(UserauthFailure(("keyboard-interactive", "password"), False))
+        await raw.wait_for(M.USERAUTH_REQUEST)
+        yield raw, errors
 
 
 def asking(count: int, *, claimed: int | None = None) -> UserauthInfoRequest:
@@ -588,7 +558,7 @@ class Patient:
 
 async def test_b21_kbdint_rounds_without_end(autojump_clock):
     person = Patient()
-    async with asked_by_client([trio_ssh.KeyboardInteractive(person.answer)]) as (raw, errors):
+    async with refusing_none([trio_ssh.KeyboardInteractive(person.answer)]) as (raw, errors):
         for _ in range(16):
             await raw.send(asking(1))
             await raw.expect(M.USERAUTH_INFO_RESPONSE)
@@ -601,7 +571,7 @@ async def test_b21_kbdint_rounds_without_end(autojump_clock):
 @pytest.mark.parametrize("claimed", [17, 2**20, 2**32 - 1])
 async def test_b08_absurd_numbers_of_prompts(autojump_clock, claimed):
     person = Patient()
-    async with asked_by_client([trio_ssh.KeyboardInteractive(person.answer)]) as (raw, _):
+    async with refusing_none([trio_ssh.KeyboardInteractive(person.answer)]) as (raw, _):
         await raw.send(asking(1, claimed=claimed))
         await raw.expect_disconnect(2)
     assert person.rounds == 0
@@ -610,7 +580,7 @@ async def test_b08_absurd_numbers_of_prompts(autojump_clock, claimed):
 async def test_kbdint_prompts_and_kbdint_rounds_of_a_client(autojump_clock):
     prompts, rounds = trio_ssh.Limits(kbdint_prompts=1), trio_ssh.Limits(kbdint_rounds=1)
     for limits, messages, reason in ((prompts, [asking(2)], 2), (rounds, [asking(1), asking(1)], 14)):
-        async with asked_by_client([trio_ssh.KeyboardInteractive(Patient().answer)], limits=limits) as (raw, _):
+        async with refusing_none([trio_ssh.KeyboardInteractive(Patient().answer)], limits=limits) as (raw, _):
             for message in messages:
                 await raw.send(message)
             if limits is rounds:
@@ -621,7 +591,7 @@ async def test_kbdint_prompts_and_kbdint_rounds_of_a_client(autojump_clock):
 async def test_b02_a_success_that_does_not_wait_for_our_answers(autojump_clock):
     """The answer would tell a secret to whoever did not want it for anything."""
     person = Patient()
-    async with asked_by_client([trio_ssh.KeyboardInteractive(person.answer)]) as (raw, errors):
+    async with refusing_none([trio_ssh.KeyboardInteractive(person.answer)]) as (raw, errors):
         await raw.send(asking(1), UserauthSuccess())
         await raw.expect_disconnect(2)
     assert isinstance(errors[0], trio_ssh.RemoteProtocolError)
@@ -681,7 +651,7 @@ async def _gives_up(stream: trio.abc.Stream, credential: trio_ssh.Password) -> N
 
 
 async def test_sm_107_methods_with_junk_names_are_skipped(autojump_clock):
-    async with asked_by_client([trio_ssh.KeyboardInteractive(Patient().answer), trio_ssh.Password("canary")]) as (raw, _):
+    async with refusing_none([trio_ssh.KeyboardInteractive(Patient().answer), trio_ssh.Password("canary")]) as (raw, _):
         await raw.send(UserauthFailure(("gssapi-with-mic", "x" * 64, "password", "frobnicate@example.com"), False))
         following = decode(UserauthRequest, await raw.wait_for(M.USERAUTH_REQUEST))
         assert following.method_name == "password"
@@ -689,7 +659,7 @@ async def test_sm_107_methods_with_junk_names_are_skipped(autojump_clock):
 
 async def test_sm_108_a_banner_in_mid_questions(autojump_clock):
     shown: list[str] = []
-    async with asked_by_client([trio_ssh.KeyboardInteractive(Patient().answer)], banner=shown.append) as (raw, _):
+    async with refusing_none([trio_ssh.KeyboardInteractive(Patient().answer)], banner=shown.append) as (raw, _):
         await raw.send(UserauthBanner("Mind the gap"), asking(1))
         await raw.expect(M.USERAUTH_INFO_RESPONSE)
     assert shown == ["Mind the gap"]

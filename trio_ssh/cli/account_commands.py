@@ -90,18 +90,25 @@ async def _execute(words: list[str], account: Account) -> bytes:
         **options,
     )
     output = bytearray()
-    async with trio.open_nursery() as nursery:
-        process: trio.Process = await nursery.start(run)
-        assert process.stdout is not None
-        async with process.stdout:
-            async for chunk in process.stdout:
-                output += chunk
-                if len(output) > OUTPUT_BYTES_MAX:
-                    nursery.cancel_scope.cancel()
+    fault, status = "", None
+    try:
+        async with trio.open_nursery() as nursery:
+            process: trio.Process = await nursery.start(run)
+            assert process.stdout is not None
+            async with process.stdout:
+                async for chunk in process.stdout:
+                    output += chunk
+                    if len(output) > OUTPUT_BYTES_MAX:
+                        nursery.cancel_scope.cancel()
+        status = process.returncode
+    except* OSError as group:  # the nursery's; what is raised in here would become a group again
+        fault = f"it could not be executed: {group.exceptions[0]}"
+    if fault:
+        raise _Failed(fault)
     if len(output) > OUTPUT_BYTES_MAX:
         raise _Failed(f"it printed more than {OUTPUT_BYTES_MAX} bytes")
-    if process.returncode != 0:
-        raise _Failed(f"it ended with status {process.returncode}")
+    if status != 0:
+        raise _Failed(f"it ended with status {status}")
     return bytes(output)
 
 

@@ -55,8 +55,9 @@ class Conversation:
         answers = self._read(await self.messages.receive())
         if answers is None:
             scope.cancel()
-            await trio.sleep_forever()
-        assert answers is not None
+            await trio.lowlevel.checkpoint()
+            # The policy has shielded itself: it must not wait for ever either.
+            raise LocalProtocolError("the client has given this attempt up, or has not answered as it was asked")
         self._scope = scope
         return answers
 
